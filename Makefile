@@ -9,7 +9,7 @@ CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test test-browser check format figures sweeps claims gallery bench lock docs site clean
+.PHONY: help run quick test test-browser check format figures sweeps claims gallery bench bench-cells lock docs site clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -52,6 +52,9 @@ gallery: $(BIN)/.installed ## run and check the published claims of configs/gall
 
 bench: $(BIN)/.installed-bench ## measure speed, start-up and memory beside C, JAX and PyTorch
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-cells: $(BIN)/.installed-bench ## measure sweeps of up to 100,000 tiny cells; takes a quarter of an hour
+	$(BIN)/python benchmarks/cells.py $(ARGS)
 
 docs: $(BIN)/.installed ## write docs/components.md, and the files and outputs that pages quote
 	$(BIN)/python docs/components.py > docs/components.md

@@ -168,6 +168,7 @@ def test_the_command_prints_and_refuses(tmp_path: Path, reference: None, monkeyp
     assert [row["cells"] for row in document["best"]["rows"]] == [6]
     wrong = call("--best-over", "learning_rate.vale")
     assert (wrong.exit_code, "did you mean learning_rate.value?" in wrong.stderr) == (2, True)
+    assert wrong.stderr.startswith("--best-over learning_rate.vale: learning_rate.vale is not swept\n")
     wrong = call("--best-over", "optimizer", "--best-by", "minimiser")
     assert (wrong.exit_code, "nothing is called minimiser" in wrong.stderr) == (2, True)
     assert "did you mean minimizer?" in wrong.stderr

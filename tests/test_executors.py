@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -9,16 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nonconv
+from kit import slurm
 from kit.experiments import BLOCK, CSV
 from kit.processes import wait_until
 from kit.runs import contents
@@ -28,25 +31,29 @@ from kit.sweeping import (
     CONFIGS,
     GRID,
     IN_PARTS,
+    PATHS,
     SMALL,
     call,
     config_file,
     drawn,
     files_of,
     found,
+    interrupt_at,
     outcome,
     run,
     whole_cells,
 )
 from nonconv.cli.shortage import shortage
 from nonconv.engine import blocks, compiler, kernel_files, separable
-from nonconv.faults.errors import UsageError
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures import drawing_process
+from nonconv.store.formats import packed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
-from nonconv.sweeps.executors import dask, futures, named, processes, protocol, remote, threads
+from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads
 from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
+from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs
 from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
@@ -393,6 +400,207 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for text in ("a", "=1", "a b=1", "a={"):
         with pytest.raises(UsageError, match=f"^--executor-option {re.escape(text)}: "):
             read_options([text])
+
+
+# Jobs of submitit
+
+
+@pytest.fixture
+def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep with four short cells and a long one. Jobs are other processes, whose blocks have the usual size."""
+    monkeypatch.undo()
+    monkeypatch.setenv("SUBMITIT_LOG_LEVEL", "INFO")
+    return config_file(tmp_path / "in", CSV | {"paths": 3000, "sweep": {"steps": [20, 40, 60, 80, 4000]}})
+
+
+def two_parts(path: Path) -> float:
+    """The seconds with which the long cell of a sweep is two tasks, and the others are one."""
+    sweep, _ = found(path)
+    return max(costs.estimate_seconds(sweep.cell(point)) for point in sweep.points()) / (1.01 * tasks.SPLIT_FACTOR)
+
+
+@pytest.mark.processes
+def test_jobs_of_this_machine_give_the_same_bytes_also_if_one_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: Path
+) -> None:
+    submitit: Any = pytest.importorskip("submitit")
+    expected = run(long, tmp_path / "threads")
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0)
+    monkeypatch.setattr(tasks, "SPLIT_FACTOR", 2.0)
+    submit, killed, told = Jobs.submit_collected, list[str](), list[str]()
+
+    def killing(jobs: Jobs) -> None:
+        collected = [*jobs.collected]
+        submit(jobs)
+        if not killed:
+            killed.append(collected[0].job.job_id)
+            collected[0].job._process.kill()
+
+    monkeypatch.setattr(Jobs, "submit_collected", killing)
+    sweep, surveyed = found(long)
+    choice = Choice("submitit", 2, options={"cluster": "local"}, seconds=two_parts(long))
+    out = tmp_path / "out"
+    assert run_sweep(sweep, surveyed, out, opener(choice, sweep, surveyed, out, told.append), draw=drawn).computed == 5
+    log = out / JOBS_FOLDER / f"{killed[0]}_0_log.out"
+    assert told == [f"Job {killed[0]} left no result (INTERRUPTED). It is submitted again. Its log: {log}"]
+    assert contents(out) == expected
+
+
+@pytest.mark.processes
+def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: Path) -> None:
+    """With stand-ins for SLURM's commands. A job that fails is submitted again; an interrupt cancels all."""
+    submitit: Any = pytest.importorskip("submitit")
+    expected = run(long, tmp_path / "threads")
+    place = tmp_path / "bin"
+    monkeypatch.setenv("PATH", slurm.installed(place))
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0)
+    (place / "fail").touch()
+    sweep, surveyed = found(long)
+    told: list[str] = []
+
+    def sweep_by(out: Path, on_event: Any = lambda event: None) -> None:
+        choice = Choice("submitit", 0, options={"slurm_partition": "short", "mem_gb": 2}, seconds=two_parts(long))
+        made = opener(choice, sweep, surveyed, out, told.append)
+        run_sweep(sweep, surveyed, out, made, draw=drawn, progress=lambda: nullcontext(on_event))
+
+    sweep_by(tmp_path / "out")
+    script, again = (place / "job-1000").read_text(), (place / "job-2000").read_text()
+    for line in ("array=0-3%4", "partition=short", "mem=2GB", "time=60", "cpus-per-task=1", "job-name=nonconv"):
+        assert f"#SBATCH --{line}\n" in script
+    assert "--array" not in again
+    assert [text.partition(". Its")[0] for text in told] == ["Job 1000_0 left no result (NODE_FAIL). It is submitted again"]
+    assert contents(tmp_path / "out") == expected
+    with pytest.raises(Interrupted, match=r"Saved in .*: [1-4] of 5 cells"):
+        sweep_by(tmp_path / "stopped", interrupt_at(1))
+    assert "scancel 3000\n" in (place / "log").read_text()
+    assert not (tmp_path / "stopped" / JOBS_FOLDER).exists()
+
+
+def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    path = config_file(tmp_path / "in", GRID)
+    sweep, surveyed = found(path)
+    (tmp_path / "sweep.pkl").write_bytes(pickle.dumps(remote.pack_sweep(sweep, {})))
+    order = [tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True)]
+    monkeypatch.setattr(jobs, "PART_CELLS", 4)
+    monkeypatch.setattr(jobs, "JOINING_SECONDS", 0.01)
+    compute, computed = remote.run_remotely, list[tasks.Task]()
+
+    def preempted(payload: Any, part: tasks.Task, stop: tasks.Stop) -> Any:
+        """Compute one part, then wait for the end of the job."""
+        if computed:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            wait_until(lambda: bool(stop[0]))
+        computed.append(part)
+        return compute(payload, part, stop)
+
+    def leave(*_: Any) -> None:
+        raise SystemExit(144)
+
+    for task in (tasks.CellsTask(tuple(order)), tasks.BlocksTask(order[0], 0, PATHS)):
+        computed.clear()
+        expected = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
+        job = jobs.SweepJob(tmp_path / "sweep.pkl", task)
+        before = signal.signal(signal.SIGUSR2, leave)
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(jobs, "run_remotely", preempted)
+                with pytest.raises(SystemExit):
+                    job()
+        finally:
+            signal.signal(signal.SIGUSR2, before)
+        successor = pickle.loads(pickle.dumps(job.checkpoint().function))
+        assert len(successor.done) == 1
+        both: list[Any] = [successor(), expected]
+        assert len(successor.done) == (2 if isinstance(task, tasks.CellsTask) else len(range(0, PATHS, BLOCK)))
+        contents_of = [[one.files if isinstance(one, tasks.Done) else packed(one.arrays()) for one in these] for these in both]
+        assert contents_of[0] == contents_of[1]
+
+
+def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: Any = pytest.importorskip("submitit.core.utils")
+    trace = "Job (task=0) failed during processing with trace:\n------\nTraceback\n\nKeyError: 'x'\n\n------\nYou can check"
+
+    class Job:
+        """A job that ends so."""
+
+        job_id, state, _failing = "7", "OUT_OF_MEMORY", list[Any]()
+
+        def __init__(self, work: Any) -> None:
+            self.work, self.paths = work, SimpleNamespace(**dict.fromkeys(("stdout", "stderr"), tmp_path / "no.log"))
+            self.paths.result_pickle = self.paths.submitted_pickle = tmp_path / "no.pkl"
+
+        def done(self) -> bool:
+            return True
+
+        def result(self) -> Any:
+            failure = Job._failing.pop(0) if Job._failing else None
+            if isinstance(failure, Exception):
+                raise failure
+            return failure or self.work()
+
+    class Submitting:
+        """submitit's executor."""
+
+        def batch(self) -> Any:
+            return nullcontext()
+
+        def submit(self, work: Any) -> Job:
+            return Job(work)
+
+    def sweep(*failing: Any) -> Outcome:
+        Job._failing[:] = failing
+        swept, surveyed = found(small)
+        made = Jobs(remote.pack_sweep(swept, {}), lambda folder: Submitting(), True, 1, tmp_path / "jobs", lambda text: None)
+        made.seconds = ALONE
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        return run_sweep(swept, surveyed, tmp_path / "out", lambda: closing(made), draw=drawn)
+
+    lost, failed = errors.UncompletedJobError("no"), errors.FailedJobError(trace)
+    log, more = f"Its log: {tmp_path}/no.log.", "Finished cells are saved; run the same command to continue."
+    for failing, said in (
+        ([lost] * 4, f"Job 7 left no result, 4 times (OUT_OF_MEMORY). {log} {more}"),
+        ([failed], f"Job 7 failed: KeyError: 'x'. {log} {more}"),
+        ([jobs.Refused("worker x would compute other numbers")], "worker x would compute other numbers"),
+    ):
+        with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
+            sweep(*failing)
+    assert sweep(lost, lost, lost).failures == {}
+    for failing, said in (
+        ([None, failed], "its job failed: KeyError: 'x'"),
+        ([None, *[lost] * 4], "its job left no result, 4 ti"),
+    ):
+        done = sweep(*failing)
+        assert done.computed == 1
+        assert next(iter(done.failures.values())).startswith(said)
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_wrong_options_of_jobs(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", "/nowhere")
+    for option, said in (
+        ("timeot_min=3", "timeot_min: submitit has no such parameter\n  allowed: cluster, folder, name,"),
+        ("timeot_min=3", "\n  did you mean timeout_min?"),
+        (
+            "slurm_partitio=x",
+            "--executor-option: Unknown argument 'partitio' for executor 'slurm' in parameter 'slurm_partitio'\n",
+        ),
+        ("nodes=2", "--executor-option nodes: a task has one process; more jobs run with --workers"),
+        ("cluster=debug", "--executor-option cluster=debug: no cluster of nonconv's\n  allowed: slurm, local"),
+        ("cluster=slurm", '--executor-option: Could not detect "srun", are you indeed on a slurm cluster?'),
+        ("timeout_min=x", '--executor-option: Parameter "timeout_min" expected type'),
+        ("folder=3", "--executor-option folder=3: must be the name of a folder"),
+        ("timeout_min", "--executor-option timeout_min: must have the form KEY=VALUE"),
+    ):
+        result = call("sweep", small, "-o", "out", "--executor", "submitit", "--executor-option", option, code=2)
+        assert said in result.stderr
+    assert not Path("out").exists()
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    result = call("sweep", small, "-o", "out", "--executor", "submitit", code=2)
+    assert result.stderr == '--executor submitit needs submitit: pip install "nonconv[slurm]"\n'
 
 
 def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:

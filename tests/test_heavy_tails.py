@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.summary import markdown
-from nonconv.report.sweep_result import SweepResult
-from nonconv.report.sweep_table import _mean
+from nonconv.report.sweep_result import SweepResult, read_sweep_result
+from nonconv.report.sweep_table import _mean, why_no_interval
 from nonconv.results.columns import Columns
 from nonconv.results.run_files import data_files
 from nonconv.results.verdict_files import verdict_of
@@ -34,6 +35,9 @@ from nonconv.statistics.measured_block import Again
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study import loop as study
 from nonconv.study.ready import make_ready
+from nonconv.sweeps.executors.threads import open_threads
+from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.sweep import read_sweep, survey
 from nonconv.theory.moments import finite_moments, growth, infinite_errors
 from nonconv.theory.multiplication import multiplied
 
@@ -395,6 +399,32 @@ def test_sweeps_of_infinite_mean_squares() -> None:
     columns = Columns(Path("sweep.csv"), {"mse_0": ["", ""], "reason": reasons})
     about: dict[str, Any] = {"keys": [], "xi": ["0"]}
     assert [_mean(SweepResult(Path(), about, columns), k, "mse_0") for k in range(2)] == ["infinite", ""]
+
+
+@pytest.mark.parametrize(
+    ("data", "paths", "said"),
+    [
+        (
+            {"name": "pareto", "exponent": 2.5},
+            8,
+            "Some numbers have no interval, since squares have no variance: the law of the",
+        ),
+        ({"name": "normal"}, 1, "One path gives no interval."),
+        ({"name": "two_point"}, 60, ""),
+    ],
+)
+def test_a_sweep_says_why_numbers_have_no_interval(
+    tmp_path: Path, reference: None, data: dict[str, Any], paths: int, said: str
+) -> None:
+    config = {
+        "paths": paths, "steps": 20, "seed": 1, "optimizer": "sgd", "objective": {"name": "quadratic", "data": data},
+        "learning_rate": {"name": "constant", "value": 0.1}, "sweep": {"learning_rate.value": [0.1, 0.2]},
+    }  # fmt: skip
+    grid = read_sweep(written(tmp_path / "in", config))
+    run_sweep(grid, survey(grid), tmp_path / "out", partial(open_threads, grid, 1), draw=lambda folder: dict)
+    told = why_no_interval(read_sweep_result(tmp_path / "out"))
+    assert told.startswith(said)
+    assert bool(told) is bool(said)
 
 
 def test_quantities_that_are_infinite(make: Make) -> None:

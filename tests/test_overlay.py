@@ -111,7 +111,7 @@ def test_curves_of_the_figure_are_those_of_error_csv(runs: dict[str, Path]) -> N
     assert [text.get_text() for text in figure.legends[0].get_texts()][: len(names)] == list(names)
     styles = {(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in figure.legends[0].get_lines()}
     assert len(styles) == len(figure.legends[0].get_lines()), "no two lines look the same"
-    below = next(axes for axes in figure.axes if "path by path" in axes.get_xlabel().replace("\n", " "))
+    below = next(axes for axes in figure.axes if "path\xa0by\xa0path" in axes.get_xlabel())
     assert [text.get_text() for text in below.get_yticklabels()] == list(names[1:])
     assert top.get_ylim()[1] < 1e6, "a run that diverges leaves the others room"
 

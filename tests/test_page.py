@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pytest
 
+import nonconv
 from kit.command import bad, call, documented, good
 from kit.pages import ALONE, DIVERGING, FAILING, HOSTILE, ITERATES, OTHER, SWEEP, Folders, Page, as_rows
 from nonconv.faults.errors import UsageError
 from nonconv.page import curves, script
 from nonconv.page.make import make_page
+from nonconv.page.overlay_page import differences
+from nonconv.report.overlay import read_overlay
 from nonconv.store.folder import undamaged
 
 pytestmark = pytest.mark.slow
@@ -193,6 +197,21 @@ def test_several_runs_share_a_chart(folders: Folders) -> None:
     assert {"one <b>", "one <b>: polyak"} < {row["iterate"] for row in points}
     assert "E|Θ − minimizer|²" in page.text
     assert "learning_rate.value" in page.text
+
+
+def test_a_log_beside_a_run(folders: Folders, tmp_path: Path) -> None:
+    """It has no config that runs, no seed and no rates; nothing is paired, and no column says what pairing gains."""
+    rng, steps = np.random.default_rng(1), np.arange(10, 401, 10)
+    log = {"theta": rng.standard_normal((60, len(steps), 2)), "step": steps}
+    logged = nonconv.judge(log, out=tmp_path / "log").folder
+    text = Page(make_page([logged])).text
+    assert "60 runs of 400 steps" in text
+    assert not any(word in text for word in ("nan at", "Learning rate", "It reproduces this folder", "Seed", "60 paths"))
+    overlay = read_overlay([folders.run("iterates", ITERATES), logged])
+    table = differences(overlay)
+    assert table is not None
+    assert "narrower by pairing" not in table.header
+    assert {len(row) for row in table.rows} == {len(table.header)}
 
 
 def test_a_folder_of_claims_has_a_row_for_each(folders: Folders, tmp_path: Path) -> None:

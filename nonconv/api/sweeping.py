@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,9 +60,9 @@ def sweep(
         nonconv.sweep("configs/adam_const.yaml", {"optimizer.beta1": [0, 0.9], "seed": range(3)}, paths=500).frame()
 
     config: as for `run`. grid: keys with lists of their values, added to the config's `sweep` block. out, name, force,
-    settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads, dask, or any
-    `concurrent.futures.Executor`, or the name of what makes one, as "mpi4py.futures:MPIPoolExecutor"; by default processes, or
-    threads where they would be unsafe, as in a notebook. executor_options: what it is made with. task_seconds: how long a
+    settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads, dask, submitit,
+    any `concurrent.futures.Executor`, or the name of what makes one, as "mpi4py.futures:MPIPoolExecutor"; by default processes,
+    or threads where they would be unsafe, as in a notebook. executor_options: what it is made with. task_seconds: how long a
     task of a worker should take, which changes no result. fail_fast: stop at the first cell that fails.
     best_over: swept keys over which the best cell is chosen on half of the paths; the result's `best` has what the other half
     gives. best_by: what it has least of, a ξ, a floor or a quantity; by default the error for the first ξ.
@@ -79,9 +79,8 @@ def sweep(
     from nonconv.sweeps.executors.choice import Choice, check
     from nonconv.sweeps.sweep import as_sweep
 
-    choice = Choice(
-        executor or _safe_executor(), checked_workers(workers), None, executor_options or {}, task_seconds, "executor"
-    )
+    checked_workers(workers)
+    choice = Choice(executor or _safe_executor(), workers, None, executor_options or {}, task_seconds, "executor")
     check(choice)
     document = as_document(config, settings)
     with_grid(document, grid or {})
@@ -150,9 +149,17 @@ def reuse(folder: Path, manifest: dict[str, Any]) -> "Outcome":
 
 
 def surveyed(swept: "Sweep", out: Path | None, progress: Callable[[int], None] = lambda done: None) -> Plan:
-    """Survey a sweep, and choose its output folder. progress: called with the number of cells read. Raises ConfigError."""
-    from nonconv.sweeps.sweep import survey
+    """Survey a sweep, and choose its output folder. progress: called with the number of cells read. Raises ConfigError.
 
+    A large sweep that was begun has its survey in its folder.
+    """
+    from nonconv.sweeps import saved_survey
+    from nonconv.sweeps.sweep import find_identity, survey
+
+    with suppress(NonconvError):  # the survey will say it, of all cells
+        folder = output_folder(swept, find_identity(swept), out)
+        if known := saved_survey.load(folder, swept):
+            return Plan(swept, known, folder)
     found = survey(swept, progress)
     return Plan(swept, found, output_folder(swept, found.identity, out))
 

@@ -79,8 +79,8 @@ def sweep(
         str,
         typer.Option(
             metavar="EXECUTOR",
-            help=f"Where cells run: {' or '.join(LOCAL_EXECUTORS)} of this machine, dask, or MODULE:FACTORY of any "
-            "concurrent.futures.Executor.",
+            help=f"Where cells run: {' or '.join(LOCAL_EXECUTORS)} of this machine, dask, submitit (SLURM), or "
+            "MODULE:FACTORY of any concurrent.futures.Executor.",
             autocompletion=completion.choices(*EXECUTORS),
         ),
     ] = EXECUTORS[0],
@@ -281,6 +281,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
     from nonconv.report.figures_text import MOST_FIGURES, files
     from nonconv.report.sweep_brief import fitting_table, sweep_brief
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
+    from nonconv.report.sweep_table import why_no_interval
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -298,6 +299,9 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
         header, rows = fitting_table(result, line_width())
         if rows:
             print_table("", header, rows, numbers=True)
+    if result.cells <= MOST_TABLE_ROWS and (told := why_no_interval(result)):
+        print_sentence(told)
+        print()
     _print_best(result)
     names = sorted(path.stem for path in (folder / "figures").glob("*.png"))
     listed, notes = files(folder, names, len(names) if verbose else MOST_FIGURES)

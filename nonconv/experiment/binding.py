@@ -23,7 +23,7 @@ from nonconv.engine.program import Program, Supply
 from nonconv.experiment import quantities, recording, step_parts
 from nonconv.experiment.candidates import Candidates
 from nonconv.experiment.cell import Cell, Stopping, Xi
-from nonconv.experiment.identity import identity, name_of
+from nonconv.experiment.identity import identity_and_lineage, name_of
 from nonconv.experiment.reading import Reading
 from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate, may_oscillate, with_data
 from nonconv.experiment.sources import DATA_PATH
@@ -105,11 +105,12 @@ def _bind(config: Reading) -> Cell:
     )
     paths = model.paths if isinstance(model.paths, int) else model.paths.max
     minimizer = candidates.find_minimizer(wanted="minimizer" in labels)
-    return Cell(
+    identity, lineage = identity_and_lineage(config.resolved, model)
+    cell = Cell(
         name=name_of(Path(config.document.source)),
         resolved=config.resolved,
         model=model,
-        identity=identity(config.resolved, model),
+        identity=identity,
         program=program,
         paths=paths,
         stopping=_stopping_rule(config),
@@ -133,6 +134,7 @@ def _bind(config: Reading) -> Cell:
         best=candidates.best if asked else None,
         states=states,
     )
+    return cell.with_lineage(lineage)
 
 
 def _timetable(config: Reading, supply: Supply) -> _Timetable:

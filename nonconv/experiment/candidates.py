@@ -126,6 +126,11 @@ class Candidates:
 
         None as well where it is not finite, or outside of the domain.
         """
+        return self._stated
+
+    @cached_property
+    def _stated(self) -> Array | None:
+        """What `_stated_minimizer` returns."""
         make: Callable[..., Array] | None = self.config.objective.component.minimizer
         if self.config.learning:
             return None if isinstance(self._coupled_minimizer, str) else self._coupled_minimizer

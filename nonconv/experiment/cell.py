@@ -19,7 +19,7 @@ from nonconv.components.quantity import Asked
 from nonconv.datasets.vector import all_rows
 from nonconv.engine.deck import SHUFFLED
 from nonconv.engine.program import Program
-from nonconv.experiment.identity import folder_name, identity, portable
+from nonconv.experiment.identity import folder_name, identity_and_lineage, portable
 from nonconv.experiment.minima import Minima
 from nonconv.faults.blame import Plugin
 from nonconv.numerics.arithmetic import Array
@@ -135,7 +135,12 @@ class Cell:
 
         It names a cell's folder in a sweep: what was computed serves when more paths are wanted.
         """
-        return identity({key: value for key, value in self.resolved.items() if key != "paths"}, self.model)
+        return identity_and_lineage(self.resolved, self.model)[1]
+
+    def with_lineage(self, lineage: str) -> "Cell":
+        """Return the cell, whose lineage is known already: it takes long to find where cells are many."""
+        self.__dict__["lineage"] = lineage
+        return self
 
     @cached_property
     def portable(self) -> dict[str, Any]:

@@ -68,8 +68,19 @@ def _move_file(part: Any, name: str) -> Any:
 
 def identity(resolved: dict[str, Any], model: BaseModel) -> str:
     """Hash what decides the results of a resolved config: SHA-256 in hexadecimal. model: as `decisive` takes it."""
+    return _hashed(decisive(resolved, model))
+
+
+def identity_and_lineage(resolved: dict[str, Any], model: BaseModel) -> tuple[str, str]:
+    """Return the identity, and the same without the number of paths (`Cell.lineage`)."""
+    deciding = decisive(resolved, model)
+    return _hashed(deciding), _hashed({key: value for key, value in deciding.items() if key != "paths"})
+
+
+def _hashed(deciding: dict[str, Any]) -> str:
+    """Hash what decides results."""
     # Sorted, so that the order of keys in the YAML does not count.
-    return hashlib.sha256(json.dumps(decisive(resolved, model), sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def decisive(resolved: dict[str, Any], model: BaseModel) -> dict[str, Any]:

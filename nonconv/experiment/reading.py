@@ -4,9 +4,9 @@ What needs more than one part of a config is checked here and in the modules tha
 with their places. What the config leaves out and only other parts determine is filled in.
 """
 
-from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Callable, Hashable
+from functools import cached_property, lru_cache, partial
+from typing import Any, cast
 
 import numpy as np
 
@@ -203,7 +203,13 @@ class Reading:
 
 def _kind_of_data(objective: Any) -> str:
     """Return the kind of component that an objective takes as its data: data or dataset."""
-    return next((p.kind for p in parameters_of(objective.parameters) if p.name == "data" and p.kind), "data")
+    return _kind_in(objective.parameters)
+
+
+@lru_cache(maxsize=256)
+def _kind_in(parameters: Hashable) -> str:
+    """Return the kind of the parameter `data`. Cached, for it is the same in all cells of a sweep."""
+    return next((p.kind for p in parameters_of(cast(type[Any], parameters)) if p.name == "data" and p.kind), "data")
 
 
 def _has_data(model: Any) -> bool:

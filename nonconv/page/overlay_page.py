@@ -86,7 +86,7 @@ def error_figure(labels: Sequence[str], runs: Sequence[Run]) -> Figure:
 
 def differences(overlay: Overlay) -> Table | None:
     """Return the table of what the runs end with, and the differences of each to the first."""
-    _, rows = value_rows(overlay)
+    columns, rows = value_rows(overlay)
     found, quantity = [], ""
     for name, *told in rows:
         if any(told):
@@ -94,7 +94,8 @@ def differences(overlay: Overlay) -> Table | None:
         else:  # the line above the runs of a quantity
             quantity = name
     first = overlay.members[0].label
-    header = ["quantity", "run", "at the end", f"difference to {first}", "narrower by pairing"]
+    told_of = {"difference": f"difference to {first}", "narrower": "narrower by pairing"}
+    header = ["quantity", "run", *(told_of.get(column, column) for column in columns[1:])]
     return Table("What the runs end with, ± half the width of a 95 % interval", header, found, (0, 1)) if found else None
 
 

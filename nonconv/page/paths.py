@@ -11,6 +11,7 @@ import numpy as np
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.page.curves import Table, drawn, extend, thinned
+from nonconv.report.logged_text import is_logged
 from nonconv.report.run import Run
 from nonconv.system.words import count
 
@@ -98,9 +99,10 @@ def _is_wide(run: Run) -> bool:
 def _note(run: Run, paths: int, coordinates: int) -> str:
     """Say which of the recorded paths are shown."""
     kept, of = len(run.paths["theta"]), len(coordinate_names(run))
-    fan = f"quantiles over {count(int(run.paths['quantile_paths']), 'path')}"
+    what = "run" if is_logged(run) else "path"
+    fan = f"quantiles over {count(int(run.paths['quantile_paths']), what)}"
     left = " All are in paths.npz." if paths < kept or coordinates < of else ""
-    shown = f"{paths} of {count(kept, 'recorded path')}" if paths < kept else count(kept, "recorded path")
+    shown = f"{paths} of {count(kept, f'recorded {what}')}" if paths < kept else count(kept, f"recorded {what}")
     some = f", {coordinates} of {of} coordinates" if coordinates < of else ""
     return f"{fan[:1].upper()}{fan[1:]}, and {shown}{some}.{left}"
 

@@ -36,15 +36,18 @@ def error_figure(run: Run) -> Figure:
     )
 
 
-def schedule_figure(run: Run) -> Figure:
-    """Return the chart of the learning rate; its tooltip has the batch size as well."""
+def schedule_figure(run: Run) -> Figure | None:
+    """Return the chart of the learning rate; its tooltip has the batch size as well. None for a log without rates."""
+    if np.isnan(run.learning_rate).all():
+        return None
+    first, last = run.batch_size[[0, -1]]
+    batches = "" if np.isnan([first, last]).any() else f" Batch size: {first:g} and {last:g}."
     table = curves.schedules(run)
     variants = charts.schedule_chart(table)
     return Figure(
         "schedule",
         "Learning rate",
-        f"{run.learning_rate[0]:.4g} at step {run.step[0]}, {run.learning_rate[-1]:.4g} at step {run.step[-1]}. "
-        f"Batch size: {run.batch_size[0]:g} and {run.batch_size[-1]:g}.",
+        f"{run.learning_rate[0]:.4g} at step {run.step[0]}, {run.learning_rate[-1]:.4g} at step {run.step[-1]}." + batches,
         variants,
         {"schedules": table},
         axes=[axis("y", "Rate axis", list(dict.fromkeys(name.split()[0] for name in variants))), step_choice(run)],

@@ -11,6 +11,7 @@ from nonconv.readback import content_of
 from nonconv.report import network_text, quantities_text, verdict_text
 from nonconv.report.brief import brief
 from nonconv.report.figures.catalogue import figure_names, read_undrawn
+from nonconv.report.logged_text import is_logged
 from nonconv.report.run import LAST, Run
 from nonconv.report.summary import findings, setting
 from nonconv.report.tables import QUANTITY_HEADER, interval, iterate_rows, quantity_rows, short_rows
@@ -68,7 +69,7 @@ def content(run: Run, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": brief(run).warnings,
         "tables": tables(run),
         "config": content_of(run.folder / CONFIG).decode("utf-8", "replace"),
-        "command": f"nonconv run {CONFIG}",
+        "command": "" if is_logged(run) else f"nonconv run {CONFIG}",
         "provenance": provenance(run, manifest),
         "sections": [
             ("curves", "Curves"),
@@ -169,7 +170,9 @@ def floors_table(run: Run) -> Table:
 
 def provenance(run: Run, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of where a run comes from."""
-    return facts(manifest, [("Seed", str(run.summary["seed"])), ("Paths, steps", f"{run.counted_paths}, {run.counted_steps}")])
+    seed = "" if is_logged(run) else str(run.summary["seed"])
+    sizes = f"{'Runs' if is_logged(run) else 'Paths'}, steps"
+    return facts(manifest, [("Seed", seed), (sizes, f"{run.counted_paths}, {run.counted_steps}")])
 
 
 def facts(manifest: Mapping[str, Any], more: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -45,8 +45,10 @@ def of_sweep(result: SweepResult) -> Cells:
     most, steps, thin = len(done), MOST_STEPS, False
     named: list[str] = []
     for cell in done:
+        if len(named) >= most:
+            break
         found = files.read(cell, FILES)
-        if found is None or len(named) >= most:
+        if found is None:
             continue
         tables = {name: columns_of(content, Path(f"{result.folder}#{cell}", name)) for name, content in found.items()}
         if "error.csv" not in tables:

@@ -11,6 +11,7 @@ from nonconv.page.curves import Table
 from nonconv.page.figure import Choice, Figure, axis, packed
 from nonconv.page.run_figures import ERROR
 from nonconv.page.run_page import CONFIG, Verdict, capitalised, facts, table_of_facts
+from nonconv.page.sweep_part import part
 from nonconv.readback import content_of
 from nonconv.report.labels import symbol
 from nonconv.report.sweep_brief import sweep_brief
@@ -33,10 +34,11 @@ SIGNS = {"inf": "∞", "nan": "?"}
 
 def content(result: SweepResult, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template of a sweep's page is filled with."""
-    cells = sweep_curves.of_sweep(result)
-    table, keys = cells_table(result), swept_keys(result)
-    over = map_figure(result, table)
-    header, texts = short_rows(result)
+    shown, left_out = part(result)
+    cells = sweep_curves.of_sweep(shown)
+    table, keys = cells_table(shown), swept_keys(shown)
+    over = map_figure(shown, table, left_out)
+    header, texts = short_rows(shown)
     rows = [[ANSWERS.get(text, text) for text in row] for row in texts]
     return {
         "claim": result.about.get("claim", ""),
@@ -44,9 +46,9 @@ def content(result: SweepResult, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "verdicts": verdicts(result),
         "facts": [(capitalised(label), text) for label, text in sweep_brief(result).facts if label != "swept"],
         "map": over,
-        "figures": [over, *curve_figures(result, cells, table)],
+        "figures": [over, *curve_figures(shown, cells, table)],
         "keys": keys,
-        "chosen": default_axes(result, keys),
+        "chosen": default_axes(shown, keys),
         "findings": findings(result),
         "changes": table_of_facts(*change_rows(result)),
         "config": content_of(result.folder / CONFIG).decode("utf-8", "replace"),
@@ -159,8 +161,8 @@ def _sign(of: Quantity, text: str, reason: str) -> str:
     return SIGNS.get(text, "" if text else "–")
 
 
-def map_figure(result: SweepResult, table: Table) -> Figure:
-    """Return the map of the cells, with a variant for each quantity that colours can show."""
+def map_figure(result: SweepResult, table: Table, left_out: str = "") -> Figure:
+    """Return the map of the cells, with a variant for each quantity that colours can show. left_out: what it does not show."""
     shown = shown_quantities(result)
     # Where no cell is decided, verdicts are all alike.
     first = next((name for name, of in shown.items() if of.shows(result)), next(iter(shown)))
@@ -176,7 +178,7 @@ def map_figure(result: SweepResult, table: Table) -> Figure:
         "map",
         "Map of the cells",
         "A cell for each experiment. Choose one with the mouse, in the list below, or in the table: its curves are drawn. "
-        "✕ marks a cell that failed, ∞ and ? a number that is infinite or none.",
+        f"✕ marks a cell that failed, ∞ and ? a number that is infinite or none. {left_out}".rstrip(),
         variants,
         {"cells": {"cell": []}},
         lists=[Choice("colour", "Colour", {name: _title(of) for name, of in shown.items()}, first)],

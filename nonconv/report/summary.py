@@ -41,7 +41,7 @@ def markdown(run: Run) -> str:
         quantities_text.table(run),
         *images(run.folder, figure_names(run.folder)),
         "Files: `error.csv` (all recorded steps), `floors.csv`, `verdict.json`, `paths.npz` (paths and quantiles), "
-        "`config.yaml` (reproduces this folder)."
+        + ("`config.yaml` (what was declared)." if is_logged(run) else "`config.yaml` (reproduces this folder).")
         + (orbit_text.FILES if "counterexample" in s else "")
         + (network_text.file_list(run) if "network" in s else "")
         + quantities_text.file_list(run),

@@ -109,12 +109,12 @@ class SweepResult:
         """Find the cells in which a column is exactly this text, shape (cells,)."""
         return np.array([found == text for found in self.columns[name]])
 
-    @property
+    @cached_property
     def done(self) -> Mask:
         """The cells that have a result, shape (cells,)."""
         return self.equal("status", "done")
 
-    @property
+    @cached_property
     def failed(self) -> Mask:
         """The cells that ended with an error, shape (cells,)."""
         return self.equal("status", "failed")
@@ -148,8 +148,15 @@ class SweepResult:
 
     def values(self, key: str) -> list[str]:
         """List the distinct values of a key: numbers by size, names by first occurrence."""
-        found = [text for text in self.columns.values(key) if text]
-        return sorted(found, key=float) if all(map(is_number, found)) else found
+        if key not in self._values:
+            found = [text for text in self.columns.values(key) if text]
+            self._values[key] = sorted(found, key=float) if all(map(is_number, found)) else found
+        return list(self._values[key])
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        """What `values` has found."""
+        return {}
 
     def brief(self, key: str, value: str) -> str:
         """Write a value for figures.
@@ -165,17 +172,17 @@ class SweepResult:
         rounded = ([f"{number:.{digits}g}" for number in (float(value), *numbers)] for digits in range(3, 17))
         return next((own for own, *others in rounded if others.count(own) == 1), value)
 
-    @property
+    @cached_property
     def numeric(self) -> list[str]:
         """The swept keys whose values are all numbers."""
         return [key for key in self.swept if all(map(is_number, self.values(key)))]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The swept keys with values that are not numbers, such as names of optimizers."""
         return [key for key in self.swept if key not in self.numeric]
 
-    @property
+    @cached_property
     def swept(self) -> list[str]:
         """The keys that distinguish cells: those with at least two values, without keys that depend on another.
 

@@ -4,10 +4,12 @@ import json
 import math
 from typing import Any
 
-from nonconv.report.sweep_result import SweepResult
+from nonconv.report.sweep_result import SweepResult, is_number
 from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
 from nonconv.results.sweep_files import FAILED
 from nonconv.statistics.decision import INFINITE_SQUARES
+from nonconv.statistics.measured_block import MSE_PREFIX
+from nonconv.store.cell_files import CellFiles
 
 TEXTS = ("cell", "status", "verdict", "reason")
 """Columns that are text even where they look like numbers: an id may have digits alone."""
@@ -62,6 +64,26 @@ def _row(result: SweepResult, k: int, keys: list[str], measured: list[str]) -> l
     names = ["verdict", *(f"verdict {iterate}" for iterate in result.iterates)]
     errors = ["" if status == FAILED else _mean(result, k, name) for name in measured]
     return [*(column[key][k] for key in keys), *errors, *(column[name][k] or status for name in names)]
+
+
+def why_no_interval(result: SweepResult) -> str:
+    """Say why errors in the table have no interval, in a sentence; empty where all have one.
+
+    Reads the files of those cells, so it is not for a sweep with very many.
+    """
+    columns = result.columns
+    shown = [(k, label) for label in result.xi for k in range(result.cells) if result.done[k]]
+    bare = [(k, label) for k, label in shown if is_number(columns[f"mse_{label}"][k]) and not columns[f"mse_{label}_low"][k]]
+    if not bare:
+        return ""
+    if all(columns["paths"][k] == "1" for k, _ in bare):
+        return "One path gives no interval."
+    files, reasons = CellFiles(result.folder), dict[str, None]()
+    for k in dict.fromkeys(k for k, _ in bare):
+        content = files.read(columns["cell"][k], ("summary.json",)) or {}
+        told = json.loads(content.get("summary.json", b"{}")).get("without_interval", {})
+        reasons |= dict.fromkeys(str(why) for name, why in told.items() if name.startswith(MSE_PREFIX))
+    return f"Some numbers have no interval, since {'; or since '.join(reasons)}." if reasons else ""
 
 
 def _mean(result: SweepResult, k: int, name: str) -> str:

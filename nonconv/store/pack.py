@@ -144,6 +144,10 @@ class Parts:
         for name in self.packs[-1].places:
             self.places.setdefault(name, []).append(len(self.packs) - 1)
 
+    def found(self, name: str) -> Iterator[_Place | None]:
+        """Yield where a bundle is, the newest first."""
+        return (self.packs[number].place(name) for number in reversed(self.places.get(name, ())))
+
     def read(self, name: str) -> Bundle | None:
         """Return a bundle from the newest archive that has it whole; None if none has."""
         found = (self.packs[number].read(name) for number in reversed(self.places.get(name, ())))

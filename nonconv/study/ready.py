@@ -62,7 +62,8 @@ def make_ready(cell: Cell) -> Ready:
     # Where nothing is random on the spans, each path shows what becomes of it.
     if program.plan.spans and math.isinf(cell.known_until(program.plan.spans[0].first)):
         program = replace(program, followed=min(MOST_FOLLOWED, cell.paths if not cell.deterministic else 1))
-    return Ready(replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi)), known)
+    found = replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi))
+    return Ready(found.with_lineage(cell.lineage), known)
 
 
 def _find_point(cell: Cell, xi: Xi) -> Xi:

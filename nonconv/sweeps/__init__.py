@@ -4,7 +4,7 @@
     grid        axes, and the points on them
     sweep       a config with its grid; the survey that makes every cell once and finds all errors
     tasks       what a worker does: whole cells, or some blocks of a long one
-    executors   where tasks run: processes, threads, Dask, any executor
+    executors   where tasks run: processes, threads, Dask, SLURM, any executor
     flow        hands tasks out and takes results back in the order of the grid
     cells       each cell on disk                          table       the lines of sweep.csv
     loop        the whole of it                            estimate    how long it will take
@@ -17,4 +17,4 @@ import sys
 
 LOCAL_EXECUTORS = ("processes", "threads") if sys.platform == "linux" else ("threads",)
 """The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
-EXECUTORS = (*LOCAL_EXECUTORS, "dask")
+EXECUTORS = (*LOCAL_EXECUTORS, "dask", "submitit")

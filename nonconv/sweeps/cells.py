@@ -95,6 +95,12 @@ class Cells:
         new = self.waiting.get(name) or self._parts.read(name)
         return new or (None if self.path(name).exists() else self._archive.read(name))
 
+    def _is_packed_by(self, name: str, mark: str) -> bool:
+        """Whether the newest archive that has a cell says that it is of this owner. Its content is not looked at."""
+        places = [*self._parts.found(name), self._archive.place(name)]
+        newest = next((place for place in places if place), None)
+        return newest is not None and newest.owner == mark and name not in self.failed
+
     def is_finished(self, name: str, identity: str, make: Callable[[], Cell]) -> bool:
         """Whether the cell's result is there, made by this version, with every file unchanged.
 
@@ -142,8 +148,9 @@ class Cells:
 
         make: makes the cell, which is not needed for one that has as many as it may.
         """
-        bundle = self._find_bundle(name)
-        stored = None if bundle and bundle.owner == owner(identity) else self.find(name)
+        if self._is_packed_by(name, owner(identity)):
+            return 0
+        stored = self.find(name)
         if not stored or stored.manifest["identity"] == identity:
             return 0
         cell = make()

@@ -19,6 +19,7 @@ from nonconv.results.best import BEST_TABLE, Candidate, best_table
 from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.sweeps import saved_survey
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors.protocol import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
@@ -77,6 +78,7 @@ def run_sweep(
         opened.enter_context(closing(flow.table))
         try:
             if workers:
+                saved_survey.save(folder, sweep, survey)
                 flow.run(workers)
             else:
                 flow.reuse()

@@ -169,31 +169,35 @@ class Survey(NamedTuple):
     each: "Each"
 
 
+@dataclass
 class Each:
     """What is known of each cell, by its number in the grid: a few bytes, since there may be a hundred thousand.
 
-    seconds: roughly how long it takes. path_steps: its paths times its steps.
+    seconds: roughly how long it takes. path_steps: its paths times its steps. identities, kinds: as the methods return them,
+    the latter by their numbers in `known`.
     """
 
-    def __init__(self) -> None:
-        self.seconds, self.path_steps = array("d"), array("d")
-        self._identities, self._kinds, self._kind = bytearray(), dict[tuple[str, str], int](), array("L")
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    path_steps: "array[float]" = field(default_factory=lambda: array("d"))
+    identities: bytearray = field(default_factory=bytearray)
+    kinds: "array[int]" = field(default_factory=lambda: array("L"))
+    known: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def add(self, cell: Cell) -> None:
         """Add the next cell."""
         self.seconds.append(estimate_seconds(cell))
         self.path_steps.append(cell.paths * cell.program.steps)
-        self._identities += bytes.fromhex(cell.identity)
+        self.identities += bytes.fromhex(cell.identity)
         kind = cell.program.objective.component.name, cell.program.optimizer.component.name
-        self._kind.append(self._kinds.setdefault(kind, len(self._kinds)))
+        self.kinds.append(self.known.setdefault(kind, len(self.known)))
 
     def identity(self, number: int) -> str:
         """Return the identity of a cell."""
-        return self._identities[number * IDENTITY_BYTES : (number + 1) * IDENTITY_BYTES].hex()
+        return self.identities[number * IDENTITY_BYTES : (number + 1) * IDENTITY_BYTES].hex()
 
     def kind(self, number: int) -> tuple[str, str]:
         """Return the names of a cell's objective and optimizer."""
-        return list(self._kinds)[self._kind[number]]
+        return list(self.known)[self.kinds[number]]
 
 
 def read_sweep(

@@ -150,6 +150,17 @@ def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list
         return _strip_plugin_folders(sweep, _explain_failure(error))
 
 
+def in_parts(sweep: Sweep, task: Task, cells: int) -> list[Task]:
+    """Cut a task into parts of so many cells, or of one block each. Their results, one after the other, are the task's."""
+    if isinstance(task, CellsTask):
+        return [task._replace(jobs=task.jobs[k : k + cells]) for k in range(0, len(task.jobs), cells)]
+    try:
+        size = block_size(_make_ready_once(_Request(sweep, task.job.name, task.job.point)).program)
+    except PLUGIN_ERRORS:
+        return [task]  # which will say it
+    return [task._replace(first=first, last=min(first + size, task.last)) for first in range(task.first, task.last, size)]
+
+
 def _as_sent(done: Done, packs: bool) -> Done:
     """Return a cell as it goes to the command: a small one packed, if it is to be."""
     assert isinstance(done.files, dict)
@@ -262,7 +273,8 @@ def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
-    return make_ready(replace(cell, name=name))  # a cell is named by its id: the sweep's name is a word that may change
+    # A cell is named by its id: the sweep's name is a word that may change.
+    return make_ready(replace(cell, name=name).with_lineage(cell.lineage))
 
 
 def has_enough_saved(job: CellJob, cell: Cell) -> bool:

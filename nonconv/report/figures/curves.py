@@ -24,7 +24,8 @@ def band(axes: Any, step: Any, curves: tuple[Array, Array, Array], style: dict[s
     axes.plot(step, value, zorder=3, **(style if len(step) > 1 else style | {"marker": "o", "markevery": None}))
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(value / 10), low)
-    axes.fill_between(step, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
+    if np.isfinite(low).any():  # an empty band takes as long as any
+        axes.fill_between(step, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
 
 
 def mark_end(axes: Any, step: Any, mse: Array, style: dict[str, Any]) -> bool:

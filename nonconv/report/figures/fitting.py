@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 
-from nonconv.report.figures.seen import TOUCHING_TICKS, WIDTH, box_of, broken, crosses, halve, overlaps, texts_seen, ticks_of
+from nonconv.report.figures.seen import BELOW, BESIDE, WIDTH, box_of, broken, crosses, halve, overlaps, texts_seen, ticks_of
 
 MOST_TRIES = 24
+MOST_THINNED = 2
+"""Times that the ticks of an axis become fewer; then texts become smaller."""
 STEP = 0.92
 """By how much texts become smaller at each try."""
 SMALLEST = 4.0
@@ -87,6 +89,7 @@ class _Fitting:
         self.whole: dict[Any, str] = {text: text.get_text() for text in self._labels()}
         self.sizes: dict[Any, float] = {text: float(text.get_fontsize()) for text in self.whole}
         self.collapsed = False
+        self.thinned: dict[Any, int] = {}
         self._make_legends()
         self._place()
 
@@ -139,7 +142,8 @@ class _Fitting:
         whole, size = self.whole.get(text, ""), self.sizes.get(text, 0.0)
         if not whole:
             return
-        for share in (1.0, 0.9, 0.8, 0.7) if most else (1.0,):
+        shares = [share for share in (0.9, 0.8, 0.7) if most and share * size >= SMALLEST]
+        for share in (1.0, *shares):
             lines = broken(whole, inches, share * size)
             if lines.count("\n") < max(most, whole.count("\n") + 1):
                 break
@@ -159,7 +163,8 @@ class _Fitting:
             look = key.look | {"fontsize": key.size, "title_fontsize": key.size, "title": key.title or None}
             key.axes.legend(key.handles, labels, **look)
         for where, place in (("below", "outside lower center"), ("beside", "outside right upper")):
-            keys = [key for key in self.keys if key.where == where]
+            # Those of the figure itself come first.
+            keys = sorted((key for key in self.keys if key.where == where), key=lambda key: key.axes is not None)
             if keys:
                 self._make_one(keys, place, width if where == "below" else NARROW * width)
 
@@ -227,8 +232,10 @@ class _Fitting:
                 labels = ticks_of(axis)
                 boxes = np.array([box_of(label, self.figure) for label in labels])
                 sizes = [label.get_fontsize() for label in labels]
-                if len(boxes) > 2 and overlaps(boxes, sizes, self.figure.dpi, TOUCHING_TICKS):
+                few = len(boxes) <= 2 or self.thinned.get(axis, 0) == MOST_THINNED
+                if not few and overlaps(boxes, sizes, self.figure.dpi, BESIDE if axis is axes.xaxis else BELOW):
                     found = halve(axis, len(labels)) or found
+                    self.thinned[axis] = self.thinned.get(axis, 0) + 1
         return found
 
     def faults(self) -> bool:
@@ -254,7 +261,8 @@ class _Fitting:
     def shrink(self) -> bool:
         """Make all texts smaller; returns whether they can be."""
         texts: list[Any] = [text for text in self.figure.findobj(Text) if isinstance(text, Text) and text.get_text().strip()]
-        if min((text.get_fontsize() for text in texts), default=0.0) * STEP < SMALLEST:
+        # A label that is smaller than others for its length does not count.
+        if min((self.sizes.get(text, text.get_fontsize()) for text in texts), default=0.0) * STEP < SMALLEST:
             return False
         scale_text(self.figure, STEP)
         for key in self.keys:

@@ -12,6 +12,7 @@ from nonconv.report.run import Run, of_iterate
 from nonconv.results.columns import Columns, read_columns
 
 TWIN, WINDOW, CAUCHY = "#000000", "#0072b2", "#d55e00"
+LEGEND_COLUMNS = 3
 OTHERS = ("#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """The colours of iterates besides the last."""
 
@@ -23,7 +24,7 @@ def floors_figure(run: Run) -> Figure:
     """
     every = read_columns(run.folder / "floors.csv")
     rows = of_iterate(every)
-    figure = Figure(figsize=(7.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(7.6, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     if "infinite" in run.verdict:
         left.text(0.5, 0.5, "E |Θₙ − ξ|² is infinite", ha="center", va="center", transform=left.transAxes)
@@ -47,6 +48,12 @@ def floors_figure(run: Run) -> Figure:
     right.set_xlabel("lag (steps since the branch)")
     right.set_ylabel("½ E |Θₙ − Θ′ₙ|²")
     right.set_title("twin floor by lag", loc="left")
+    # Below both: on the left curves and floors may be anywhere.
+    handles, names = left.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, names, loc="outside lower center", ncols=LEGEND_COLUMNS, fontsize=8)
+    if right.get_legend_handles_labels()[0]:
+        right.legend(loc="best", fontsize=8)
     for axes in (left, right):
         _log_log(axes)
         few_decades(axes, *(np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines))
@@ -54,12 +61,10 @@ def floors_figure(run: Run) -> Figure:
 
 
 def _log_log(axes: Any) -> None:
-    """Make both axes logarithmic, and add a legend."""
+    """Make both axes logarithmic."""
     axes.set_xscale("log")
     log_axis(axes.xaxis)
     log_scale(axes)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", fontsize=8)
 
 
 def _twins(axes: Any, rows: Columns) -> None:

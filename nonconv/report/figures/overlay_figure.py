@@ -23,11 +23,20 @@ from nonconv.statistics.measured_block import MSE_PREFIX
 MOST_PANELS = 3
 FLOORS = {"window": "window floor", "twin": "twin floor", "cauchy": "Cauchy floor"}
 """The floor that is drawn is the first that all runs have."""
-FLOOR_LINE: dict[str, Any] = {"linestyle": (0, (1, 1)), "linewidth": 1.6}
+FLOOR_LINE: dict[str, Any] = {
+    "linestyle": (0, (1, 1)),
+    "linewidth": 1.8,
+    "marker": "|",
+    "markersize": 8,
+    "markeredgewidth": 1.6,
+}
+CASING: dict[str, Any] = {"color": "white", "linewidth": 3.0, "alpha": 0.85, "zorder": 3.5}
+"""What lies below a floor, which often lies on its own curve."""
 WIDEST_LABEL = 70, 44
 """Characters of the label of an axis: of one panel, and of one of several."""
 ROW = 0.2
 """Inches of a run in the panel of differences."""
+PATH_BY_PATH = "path by path".replace(" ", "\N{NO-BREAK SPACE}")
 CHARACTER = 0.075
 """Inches of a character in a legend, roughly."""
 
@@ -141,7 +150,9 @@ def _segment(axes: Any, run: Run, floor: str, style: dict[str, Any]) -> bool:
     value = run.verdict["floors"][floor]["value"]
     if value is None or not np.isfinite(positive(np.array([value]))).all():
         return False
-    axes.plot([run.step[-1] / 2, run.step[-1]], [value, value], color=style["color"], zorder=2, **FLOOR_LINE)
+    ends = [run.step[-1] / 2, run.step[-1]], [value, value]
+    axes.plot(*ends, **CASING)
+    axes.plot(*ends, color=style["color"], zorder=4, **FLOOR_LINE)
     return True
 
 
@@ -175,5 +186,5 @@ def _pairs(axes: Any, overlay: Overlay, panel: Panel, pairs: list[Member], style
     set_ticks(axes.yaxis, [-float(row) for row in range(len(pairs))], [printable(member.label) for member in pairs])
     axes.tick_params(labelsize=8)
     axes.set_ylim(-len(pairs) + 0.4, 0.6)
-    about = f"difference to {printable(overlay.members[0].label)} at the last step, path by path"
+    about = f"difference to {printable(overlay.members[0].label)} at the last step, {PATH_BY_PATH}"
     axes.set_xlabel(textwrap.fill(about, WIDEST_LABEL[1 if axes.get_subplotspec().get_gridspec().ncols > 1 else 0]), size=8)

@@ -13,8 +13,9 @@ from nonconv.numerics.arithmetic import Array
 
 WIDTH = 0.56
 """Of a character, as a share of the size of the font."""
-TOUCHING, TOUCHING_TICKS = 0.3, 0.08
-"""By this share of a line's height boxes of texts may overlap, since letters do not fill them; ticks nearly do."""
+TOUCHING, BELOW, BESIDE = 0.3, 0.08, -0.3
+"""By this share of a line's height boxes of texts may overlap, since letters do not fill them; ticks nearly do, one
+below the other. Beside each other they need a space."""
 SOFT_BREAK = " \n"
 """Where a text was broken for the page that its figure was made for."""
 Box = tuple[float, float, float, float]
@@ -46,7 +47,9 @@ def ticks_of(axis: Any) -> list[Any]:
         return []
     axis.get_ticklabels()  # brings the ticks up to date
     low, high = sorted(axis.get_view_interval())
-    inside = (tick for tick in axis.majorTicks if low <= tick.get_loc() <= high)
+    # An axis keeps ticks that it had before it got fewer.
+    ticks = axis.majorTicks[: len(axis.get_majorticklocs())]
+    inside = (tick for tick in ticks if low <= tick.get_loc() <= high)
     labels = [label for tick in inside for label in (tick.label1, tick.label2)]
     return [label for label in labels if label.get_visible() and label.get_text().strip()]
 

@@ -200,13 +200,14 @@ def _panel(
 
     styles: by the value of the key, or by the cell where there is no key.
     """
-    lost = False
+    lost, numbers = False, result.numbers(key) if axis else np.empty(0)
+    texts = result.columns[key] if key else []
     for cell, course in courses.items():
         if axis:
-            at = axis.places(result.numbers(key)[[cell]])[0]
+            at = axis.places(numbers[[cell]])[0]
             style = {"color": COLOURS(_norm(axis)(at)), "linewidth": 0.9}
         else:
-            own = result.columns[key][cell] if key else str(cell)
+            own = texts[cell] if key else str(cell)
             style = styles[own][1] | {"linewidth": 1.2}
         value, low, high = course.mse, course.low, course.high
         if len(courses) > FEW_STYLES:

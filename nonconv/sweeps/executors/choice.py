@@ -64,6 +64,10 @@ def check(choice: Choice) -> None:
         raise UsageError(f"--task-seconds: must be a positive number, got {choice.seconds}")
     if choice.named:
         _maker(choice)
+    elif choice.kind == "submitit":
+        from nonconv.sweeps.executors.submitit import check_options
+
+        check_options(choice.options)
     elif choice.options:
         raise UsageError(f"--executor-option: {choice.kind} takes none; submitit and MODULE:FACTORY do")
 
@@ -104,6 +108,10 @@ def _starter(
         told = f"{choice.option} {choice.kind}" if isinstance(choice.kind, str) else "the executor"
         make, owned = _maker(choice)
         return partial(open_futures, payload, make, owned, workers, told, tell)
+    if choice.kind == "submitit":
+        from nonconv.sweeps.executors.submitit import open_jobs
+
+        return partial(open_jobs, payload, choice.options, choice.workers, folder, tell)
     from nonconv.sweeps.executors.dask import open_cluster
 
     return partial(open_cluster, payload, choice.scheduler, workers, tell)

@@ -1,6 +1,5 @@
 """The workers of a Dask cluster: one that runs already, or one that is started on this machine."""
 
-import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from nonconv.sweeps.executors.protocol import (
     Lost,
     Tell,
     blocked,
+    silence,
     telling,
 )
 from nonconv.sweeps.executors.remote import SweepPayload, refuse_difference, run_remotely
@@ -167,7 +167,7 @@ def open_cluster(
         raise UsageError("--executor dask needs Dask: pip install 'nonconv[dask]'") from None
     library: Any = distributed  # it is not typed
     with ExitStack() as opened:
-        _silence("distributed", "tornado", "asyncio")
+        silence("distributed", "tornado", "asyncio")
         local = opened.enter_context(_local_workers(library, workers, tell)) if address is None else None
         where = f"the scheduler {address}" if address else "the workers that this command has started"
         named = f"--scheduler {address}" if address else "--executor dask"
@@ -208,13 +208,6 @@ def _local_workers(library: Any, workers: int, tell: Tell) -> Iterator[Any]:
         raise UsageError(f"Dask workers cannot be started ({in_one_line(error)}); --executor threads needs none") from error
     with local:
         yield local
-
-
-def _silence(*libraries: str) -> None:
-    """Discard what these libraries log, from now on: of a lost scheduler tracebacks, also after the command has given up."""
-    for name in [*logging.root.manager.loggerDict]:
-        if name.partition(".")[0] in libraries:
-            logging.getLogger(name).disabled = True
 
 
 def _close(client: Any) -> None:

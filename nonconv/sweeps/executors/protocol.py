@@ -1,5 +1,6 @@
 """What an executor is, and what all of them use: signals that are not for workers, and what is said of waiting."""
 
+import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -63,3 +64,10 @@ def telling(sentence: str, tell: Tell) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def silence(*libraries: str) -> None:
+    """Discard what these libraries log, from now on: as the tracebacks of a lost scheduler."""
+    for name in [*logging.root.manager.loggerDict]:
+        if name.partition(".")[0] in libraries:
+            logging.getLogger(name).disabled = True

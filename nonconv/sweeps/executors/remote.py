@@ -9,7 +9,7 @@ import pickle
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from multiprocessing import parent_process
@@ -61,7 +61,7 @@ def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
 
 
 @lru_cache(maxsize=2)
-def _unpack_sweep(payload: SweepPayload) -> Sweep:
+def unpack_sweep(payload: SweepPayload) -> Sweep:
     """Return the sweep, with the contents of its files and its plug-ins loaded.
 
     Cached: a worker gets the same payload object with every task.
@@ -82,7 +82,7 @@ def run_remotely(payload: SweepPayload, task: Task, stop: Stop | None = None) ->
     """Do `run_task` on another machine. Raises UsageError if its code is not the command's: it may have joined later."""
     if payload.code:
         refuse_difference(payload.code, code(), gethostname())
-    return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
+    return run_task(unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
 
 
 class Parcel:
@@ -139,6 +139,10 @@ def _end_with_parent() -> None:
 def _exit_after(parent: BaseProcess) -> None:
     """Wait until a process has ended, then end this one."""
     starter = os.getppid()  # another process, if that forks workers for its parent
-    while parent.is_alive() and os.getppid() == starter:
+    with suppress(ValueError):  # a library that starts processes in its own way need not say when their parent has ended
+        while parent.is_alive() and os.getppid() == starter:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+    while os.getppid() == starter:
         time.sleep(PARENT_SECONDS)
     os._exit(1)
