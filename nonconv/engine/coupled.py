@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nonconv.engine.compile_ahead import compile_ahead
 from nonconv.engine.coupled_pieces import disturber, finisher, learner, own_iterate, sampler, stepper
 from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.kernel_files import source
-from nonconv.engine.machine import Function, flat, kinds_of
+from nonconv.engine.machine import Function, Part, flat, kinds_of
+from nonconv.engine.object_files import Kinds
 from nonconv.engine.program import Learning, Motion, Program
 from nonconv.engine.room import LINE
 from nonconv.engine.tiles import SHARE_OF_CACHE, TOGETHER, tile_of
@@ -61,6 +63,22 @@ class Sizes(NamedTuple):
     streams: bool
 
 
+VECTOR, MATRIX, CUBE, BLOCK, STEPS, WORDS, FLAGS = "<f8:1", "<f8:2", "<f8:3", "<f8:4", "<i8:1", "<i4:2", "|u1:1"
+NUMBER, KEY = "<i8", "<u8"
+GIVEN: Kinds = ((NUMBER,) * len(Pieces._fields), (NUMBER,) * len(Sizes._fields))
+LOOP_KINDS: dict[str, Kinds] = {
+    "risks": (CUBE, MATRIX, MATRIX, CUBE, FLAGS, *GIVEN, (MATRIX, VECTOR, *[MATRIX] * 5)),
+    "noises": (CUBE, MATRIX, MATRIX, CUBE, FLAGS, *GIVEN, (*[MATRIX, VECTOR] * 3, VECTOR, *[MATRIX] * 3)),
+    "advance": (
+        *(MATRIX, CUBE, CUBE, MATRIX, MATRIX, MATRIX, MATRIX, STEPS, STEPS, CUBE, BLOCK),
+        *(STEPS, FLAGS, "<u2:1", CUBE, BLOCK, *[NUMBER] * 6, *[KEY] * 4, NUMBER, KEY, KEY, FLAGS, MATRIX, *[NUMBER] * 3),
+        *GIVEN,
+        (*[MATRIX, VECTOR] * 2, MATRIX, MATRIX, *[VECTOR] * 4, *[MATRIX] * 5, WORDS, VECTOR, MATRIX, VECTOR),
+    ),
+}
+"""The kinds of arguments of the loops (object_files.Kinds), so that they can be compiled before they are called."""
+
+
 class Held:
     """A tuple of numbers and arrays at an address, where `pieces.held` finds it as long as this object lives; and its kinds.
 
@@ -100,17 +118,25 @@ class Kernel:
         constants = program.data.constants, program.objective.constants, noise.constants if noise else (), program.domain or ()
         self._held = of_data, of_objective, of_noise, ends = (*map(Held, constants),)
         kinds = ends.kinds, of_objective.kinds
+        examined = learning.held_out[0].size > 0
+        learn = learner(objective, of_objective.kinds)
+        step = stepper(rule, objective, program.parts, kinds, tile.lanes, finished=noise is not None)
+        sample, finish = sampler(program.data.component, of_data.kinds), finisher(objective, of_objective.kinds)
+        disturb = disturber(noise.component, of_noise.kinds) if noise else None
+        own = own_iterate(rule) if program.own else None
+        loops = [Part(loop(name), kinds) for name, kinds in LOOP_KINDS.items() if examined or name == "advance"]
+        compile_ahead([learn, step, *([finish] if noise or examined else []), *filter(None, (disturb, own)), sample, *loops])
         self._pieces = Pieces(
-            sample=sampler(program.data.component, of_data.kinds),
+            learn=learn.address(),
+            step=step.address(),
+            sample=sample.address(),
             sample_constants=of_data.address,
-            learn=learner(objective, of_objective.kinds),
-            finish=finisher(objective, of_objective.kinds) if noise or learning.held_out[0].size else 0,
+            finish=finish.address() if noise or examined else 0,
             objective_constants=of_objective.address,
-            step=stepper(rule, objective, program.parts, kinds, tile.lanes, finished=noise is not None),
             ends=ends.address,
-            disturb=disturber(noise.component, of_noise.kinds) if noise else 0,
+            disturb=disturb.address() if disturb else 0,
             noise_constants=of_noise.address,
-            own=own_iterate(rule) if program.own else 0,
+            own=own.address() if own else 0,
         )
         features, targets = learning.held_out
         self._held_out = np.ascontiguousarray(features), np.ascontiguousarray(targets)

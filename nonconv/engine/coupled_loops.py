@@ -14,6 +14,8 @@ from nonconv.engine.pieces import call
 from nonconv.engine.streams import stream
 
 deal = definition(decks.deal)
+APART = ("take", "put", "fill", "deal", "take_examples", "repeat")
+"""Functions that are called from several places, once for many numbers: to compile them into each takes most of the time."""
 
 
 @njit(**ONLY_FROM_KERNELS)
@@ -137,10 +139,10 @@ def advance(
                 call(learn, (constants, True, n, w, x, y, g, work))
                 draw += examples * draws
                 left -= examples
-            share = 1.0 / batch_size[t]
+            share, one = 1.0 / batch_size[t], min(group, 1)  # not a literal, for which all would be compiled again
             if disturb != 0:
                 call(finish, (constants, share, w_flat, g_flat))
-                fill(noise, pairs, lanes, dim, 1, (first_step + t - 1) * dim, first_replicate + first, n0, n1)
+                fill(noise, pairs, lanes, dim, one, (first_step + t - 1) * dim, first_replicate + first, n0, n1)
                 call(disturb, (noise_constants, noise, g))
             call(step, (ends, constants, coefficients, t, share, w_flat, g_flat, s))
             for a in range(len(averages)):

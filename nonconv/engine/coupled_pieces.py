@@ -3,12 +3,14 @@
 from functools import lru_cache
 from typing import Any
 
-from nonconv.engine.machine import Function
+from nonconv.engine.machine import Function, Part
 from nonconv.engine.object_files import Kinds
 from nonconv.engine.program import Parts
 
 WHOLE, BOOLEAN, FLOAT, ROW, TABLE = "<i8", "|b1", "<f8", "<f8:1", "<f8:2"
 """Kinds of arguments of the pieces (object_files.Kinds)."""
+APART = ("forward", "activate", "softmax", "largest", "affine", "add_outer", "linear", "add_weights", "pull_back")
+"""Functions of networks that stay functions in machine code: loss and gradient call them, once for many numbers."""
 
 # `products` is imported for what the names of a dense layer's products mean in a kernel, and with it all it is made of: a
 # kernel's name on disk tells what it was made of.
@@ -158,6 +160,7 @@ Constants = definitions.{constants}
 loss_ = definition(definitions.{loss})
 add_gradient_ = definition(definitions.{add_gradient})
 penalty_ = definition(definitions.{penalty})
+APART = {apart}
 
 
 @njit(**ONLY_FROM_KERNELS)
@@ -181,8 +184,8 @@ def finish(at, share, theta, gradient):
 
 
 @lru_cache
-def sampler(data: Any, kinds: Kinds) -> int:
-    """Return the address of sample(constants, n, u, x, y) for a data set and the kinds of its constants."""
+def sampler(data: Any, kinds: Kinds) -> Part:
+    """Return sample(constants, n, u, x, y) for a data set and the kinds of its constants."""
     constants, drawn = data.constants, data.each or data
     text = (VECTOR_TEMPLATE if data.each else SAMPLE_TEMPLATE).format(
         title=data.name,
@@ -193,20 +196,20 @@ def sampler(data: Any, kinds: Kinds) -> int:
         load_constants=_format_each(constants._fields, "k[{k}][j]" if data.each else "k[{k}]"),
         row="j" if data.each and data.each.draws == "each" else "0",
     )
-    return Function("sample", text, drawn.sample).address(WHOLE, WHOLE, TABLE, TABLE, TABLE)
+    return Part(Function("sample", text, drawn.sample), (WHOLE, WHOLE, TABLE, TABLE, TABLE))
 
 
 @lru_cache
-def learner(objective: Any, kinds: Kinds) -> int:
-    """Return the address of learn(constants, gradients, n, theta, x, y, out, work)."""
-    return _of_objective("learn", objective, kinds).address(WHOLE, BOOLEAN, WHOLE, *[TABLE] * 5)
+def learner(objective: Any, kinds: Kinds) -> Part:
+    """Return learn(constants, gradients, n, theta, x, y, out, work)."""
+    return Part(_of_objective("learn", objective, kinds), (WHOLE, BOOLEAN, WHOLE, *[TABLE] * 5))
 
 
 @lru_cache
-def finisher(objective: Any, kinds: Kinds) -> int:
-    """Return the address of finish(constants, share, theta, gradient), which makes a sum of gradients their mean, and adds
+def finisher(objective: Any, kinds: Kinds) -> Part:
+    """Return finish(constants, share, theta, gradient), which makes a sum of gradients their mean, and adds
     the penalty."""
-    return _of_objective("finish", objective, kinds).address(WHOLE, FLOAT, ROW, ROW)
+    return Part(_of_objective("finish", objective, kinds), (WHOLE, FLOAT, ROW, ROW))
 
 
 def _of_objective(name: str, objective: Any, kinds: Kinds) -> Function:
@@ -221,13 +224,14 @@ def _of_objective(name: str, objective: Any, kinds: Kinds) -> Function:
         penalty=objective.penalty.__name__,
         constants=constants.__name__,
         load_constants=_format_each(constants._fields, "k[{k}]"),
+        apart=APART,
     )
     return Function(name, text, objective.loss, objective.add_gradient, objective.penalty)
 
 
 @lru_cache
-def stepper(optimizer: Any, objective: Any, parts: Parts, kinds: tuple[Kinds, Kinds], lanes: int, finished: bool) -> int:
-    """Return the address of step(ends, constants, coefficients, t, share, theta, gradient, state), which clears the gradient.
+def stepper(optimizer: Any, objective: Any, parts: Parts, kinds: tuple[Kinds, Kinds], lanes: int, finished: bool) -> Part:
+    """Return step(ends, constants, coefficients, t, share, theta, gradient, state), which clears the gradient.
 
     kinds: of the ends of the domain and of the objective's constants. finished: the gradient is the mean, penalty included.
     """
@@ -258,7 +262,7 @@ def stepper(optimizer: Any, objective: Any, parts: Parts, kinds: tuple[Kinds, Ki
         move=_move(parts, column),
     )
     function = Function("step", text, optimizer.update, objective.penalty)
-    return function.address(WHOLE, WHOLE, TABLE, WHOLE, FLOAT, ROW, ROW, TABLE)
+    return Part(function, (WHOLE, WHOLE, TABLE, WHOLE, FLOAT, ROW, ROW, TABLE))
 
 
 def _move(parts: Parts, column: dict[str, int]) -> str:
@@ -275,8 +279,8 @@ def _move(parts: Parts, column: dict[str, int]) -> str:
 
 
 @lru_cache
-def own_iterate(optimizer: Any) -> int:
-    """Return the address of own(coefficients, t, theta, state, out), which writes the optimizer's own iterate."""
+def own_iterate(optimizer: Any) -> Part:
+    """Return own(coefficients, t, theta, state, out), which writes the optimizer's own iterate."""
     slots = optimizer.state._fields
     text = OWN_TEMPLATE.format(
         title=optimizer.name,
@@ -288,12 +292,12 @@ def own_iterate(optimizer: Any) -> int:
         views=_format_each(slots, "    state_{k} = state[{k}]", "\n"),
         load_state=_format_each(slots, "state_{k}[i]"),
     )
-    return Function("own", text, optimizer.own).address(TABLE, WHOLE, ROW, TABLE, ROW)
+    return Part(Function("own", text, optimizer.own), (TABLE, WHOLE, ROW, TABLE, ROW))
 
 
 @lru_cache
-def disturber(law: Any, kinds: Kinds) -> int:
-    """Return the address of disturb(constants, u, gradient) for a law of gradient noise and the kinds of its constants."""
+def disturber(law: Any, kinds: Kinds) -> Part:
+    """Return disturb(constants, u, gradient) for a law of gradient noise and the kinds of its constants."""
     text = NOISE_TEMPLATE.format(
         title=f"gradient noise {law.name}",
         kinds=kinds,
@@ -302,7 +306,7 @@ def disturber(law: Any, kinds: Kinds) -> int:
         constants=law.constants.__name__,
         load_constants=_format_each(law.constants._fields, "k[{k}][j]"),
     )
-    return Function("disturb", text, law.sample).address(WHOLE, TABLE, TABLE)
+    return Part(Function("disturb", text, law.sample), (WHOLE, TABLE, TABLE))
 
 
 def _format_each(fields: tuple[str, ...], pattern: str, between: str = ", ") -> str:

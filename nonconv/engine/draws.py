@@ -12,17 +12,14 @@ from numba import types
 
 from nonconv.engine.compiler import ONLY_FROM_KERNELS, njit
 from nonconv.engine.vectors import (
-    DOUBLE_BYTES,
     INT,
     ONE,
     VECTOR,
     VECTORS,
     call_of,
     cgutils,
-    double_at,
     everywhere,
     intrinsic,
-    load,
     offset,
     store,
 )
@@ -74,7 +71,7 @@ def fill_one(u: Any, pairs: Any, draws: Any, examples: Any, first_draw: Any, rep
 
 @intrinsic  # type: ignore[untyped-decorator]  # see vectors
 def _fill(typing: Any, size: Any, u: Any, at_u: Any) -> tuple[Any, Any]:
-    """Emit `fill`. size: draws, first and last path, first_draw, first_replicate, k0, k1. at_u: where u begins, and its rows."""
+    """Emit `fill`. size: draws, then its arguments after u. at_u: where u begins, and how far apart its rows are."""
     return types.void(size, u, at_u), call_of("nonconv_fill", _emit_fill)
 
 

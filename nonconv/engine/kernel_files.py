@@ -20,13 +20,18 @@ from typing import Any
 
 import numpy as np
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 import nonconv
 from nonconv.components.reads import written_values
 from nonconv.numerics import arithmetic
 
-COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws", "nonconv.engine.vectors", "nonconv.engine.whole_kernels")
+COMPILE_TIME_MODULES = (
+    "nonconv.engine.compiler",
+    "nonconv.engine.draws",
+    "nonconv.engine.vectors",
+    "nonconv.engine.whole_kernels",
+)
 """Modules that are part of every kernel, or determine how it is compiled. A kernel that is only loaded imports neither."""
 IMPORTED = re.compile(r"^(?:from|import) (nonconv(?:\.\w+)+)", re.MULTILINE)
 """A module of nonconv that a kernel's text imports."""
@@ -107,3 +112,18 @@ def alone(name: str) -> Iterator[None]:
             cache_folder().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT_SECONDS))
         yield
+
+
+@contextmanager
+def alone_or_not_at_all(name: str) -> Iterator[bool]:
+    """Hold a lock on this name, unless another process holds it; tell whether it is held. Raises OSError without a cache."""
+    lock = FileLock(cache_folder() / f"{name}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -82,15 +82,26 @@ class Function:
                 self._entries[kinds] = prototype(self.address(*kinds))
             return self._entries[kinds]
 
-    def _code(self, kinds: Kinds) -> Code:
+    def file(self, kinds: Kinds) -> Path:
+        """Return the file that keeps the code for arguments of these kinds."""
         # A cache folder may be shared by machines: code for one processor can crash on another.
-        """Read the code from disk, or compile it while other processes wait."""
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        name = f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}"
-        path = cache_folder() / f"{name}.o"
+        return cache_folder() / f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}.o"
+
+    def compile(self, kinds: Kinds) -> None:
+        """Put the code for arguments of these kinds on disk, unless it is there."""
+        self._code(kinds)
+
+    def is_compiled(self, kinds: Kinds) -> bool:
+        """Return whether the code for arguments of these kinds is linked, or on disk."""
+        return kinds in self._addresses or self.file(kinds).is_file()
+
+    def _code(self, kinds: Kinds) -> Code:
+        """Read the code from disk, or compile it while other processes wait."""
+        path = self.file(kinds)
         code = read_code(path)
         if code is None:
-            with compiling(), alone(name):
+            with compiling(), alone(path.stem):
                 # Read again: another process may have compiled it while this one waited.
                 code = read_code(path) or self._compile(kinds, path)
         return code
@@ -103,6 +114,17 @@ class Function:
         with suppress(OSError):  # no writable cache: it is compiled for this process alone
             write_code(path, code)
         return code
+
+
+class Part(NamedTuple):
+    """A function for arguments of certain kinds."""
+
+    function: Function
+    kinds: Kinds
+
+    def address(self) -> int:
+        """Return the address of the code (Function.address)."""
+        return self.function.address(*self.kinds)
 
 
 def _raise(failure: Failure) -> NoReturn:

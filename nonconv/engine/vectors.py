@@ -50,11 +50,12 @@ def call_of(name: str, body: Callable[..., None]) -> Callable[..., Any]:
 
 
 def _function(module: Any, name: str, body: Callable[..., None], numbers: int) -> Any:
-    """Return the function of this name in a module of LLVM; it is emitted once per module, and compiled once."""
+    """Return the function of this name in a module of LLVM; it is emitted once per module, and compiled once per kernel."""
     if name in module.globals:
         return module.globals[name]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT] * numbers), name)
-    function.linkage = "internal"
+    # Of the same function from several modules that are linked one is kept.
+    function.linkage = "linkonce_odr"
     # Inlined, it would be compiled once per call.
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())

@@ -5,6 +5,7 @@ the kernel into which it is linked. Here functions are only typed and written do
 machine code of once: a network takes less than half as long.
 """
 
+import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,13 +18,42 @@ from numba.core.registry import cpu_target
 def compile_whole(kernel: Any, signature: Any) -> tuple[Any, bytes]:
     """Compile a function of numba for these types; return numba's result, and the object file of it and all it calls."""
     # Held, so that nothing else is compiled meanwhile.
-    with global_compiler_lock:
+    with global_compiler_lock, _without_collection():
         with _written_down():
             kernel.compile(signature)
             result = kernel.overloads[signature]
             result.library.finalize()
+        _keep_apart(result.library._final_module, kernel.py_func.__globals__.get("APART", ()))
+        _hide_all_but(result.fndesc.llvm_func_name, result.library._final_module)
         result.library._optimize_final_module()
         return result, bytes(result.library.codegen._tm.emit_object(result.library._final_module))
+
+
+def _keep_apart(module: Any, names: tuple[str, ...]) -> None:
+    """Keep functions of these names from being compiled into each place that calls them."""
+    for function in module.functions:
+        # As C++ mangles names: after its length, and before what numba adds.
+        if not function.is_declaration and any(f"{len(name)}{name}B" in function.name for name in names):
+            function.add_function_attribute("noinline")
+
+
+def _hide_all_but(name: str, module: Any) -> None:
+    """Hide what was linked into a kernel from other kernels, whose functions may have the same names."""
+    for function in module.functions:
+        if not function.is_declaration and function.name != name:
+            function.linkage = "internal"
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Within this context no garbage is collected: it would take a tenth of the time, and finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager
