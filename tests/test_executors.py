@@ -410,7 +410,7 @@ def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep with four short cells and a long one. Jobs are other processes, whose blocks have the usual size."""
     monkeypatch.undo()
     monkeypatch.setenv("SUBMITIT_LOG_LEVEL", "INFO")
-    return config_file(tmp_path / "in", CSV | {"paths": 3000, "sweep": {"steps": [20, 40, 60, 80, 4000]}})
+    return config_file(tmp_path / "in", CSV | {"paths": 2000, "sweep": {"steps": [20, 40, 60, 80, 4000]}})
 
 
 def two_parts(path: Path) -> float:
@@ -465,7 +465,7 @@ def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.Monkey
 
     sweep_by(tmp_path / "out")
     script, again = (place / "job-1000").read_text(), (place / "job-2000").read_text()
-    for line in ("array=0-3%4", "partition=short", "mem=2GB", "time=60", "cpus-per-task=1", "job-name=nonconv"):
+    for line in ("array=0-2%3", "partition=short", "mem=2GB", "time=60", "cpus-per-task=1", "job-name=nonconv"):
         assert f"#SBATCH --{line}\n" in script
     assert "--array" not in again
     assert [text.partition(". Its")[0] for text in told] == ["Job 1000_0 left no result (NODE_FAIL). It is submitted again"]
@@ -597,6 +597,8 @@ def test_wrong_options_of_jobs(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ):
         result = call("sweep", small, "-o", "out", "--executor", "submitit", "--executor-option", option, code=2)
         assert said in result.stderr
+    result = call("sweep", small, "-o", "100%", "--executor", "submitit", code=2)
+    assert "--executor submitit: no job folder may have a % in its name: 100%/unfinished.jobs\n" in result.stderr
     assert not Path("out").exists()
     monkeypatch.setitem(sys.modules, "submitit", None)
     result = call("sweep", small, "-o", "out", "--executor", "submitit", code=2)

@@ -255,6 +255,10 @@ def open_jobs(
     if here and not options.get("cluster"):
         tell("There is no SLURM here: jobs are processes of this machine.")
     folder = Path(options["folder"]) / f"nonconv-{out.name}" if options.get("folder") else out / JOBS_FOLDER
+    if "%" in str(folder.absolute()):  # SLURM and submitit put numbers of jobs in their place
+        raise UsageError(
+            f"--executor submitit: no job folder may have a % in its name: {folder}\n  --executor-option folder=DIR"
+        )
     jobs = Jobs(payload, lambda place: _make(options, place), here, workers, folder.absolute(), tell)
     try:
         yield jobs
