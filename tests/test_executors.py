@@ -526,7 +526,7 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     class Job:
         """A job that ends so."""
 
-        job_id, state, _failing = "7", "OUT_OF_MEMORY", list[Any]()
+        job_id, state, _failing = "7", "NODE_FAIL", list[Any]()
 
         def __init__(self, work: Any) -> None:
             self.work, self.paths = work, SimpleNamespace(**dict.fromkeys(("stdout", "stderr"), tmp_path / "no.log"))
@@ -550,18 +550,18 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         def submit(self, work: Any) -> Job:
             return Job(work)
 
-    def sweep(*failing: Any) -> Outcome:
+    def sweep(*failing: Any, seconds: float = ALONE) -> Outcome:
         Job._failing[:] = failing
         swept, surveyed = found(small)
         made = Jobs(remote.pack_sweep(swept, {}), lambda folder: Submitting(), True, 1, tmp_path / "jobs", lambda text: None)
-        made.seconds = ALONE
+        made.seconds = seconds
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         return run_sweep(swept, surveyed, tmp_path / "out", lambda: closing(made), draw=drawn)
 
     lost, failed = errors.UncompletedJobError("no"), errors.FailedJobError(trace)
     log, more = f"Its log: {tmp_path}/no.log.", "Finished cells are saved; run the same command to continue."
     for failing, said in (
-        ([lost] * 4, f"Job 7 left no result, 4 times (OUT_OF_MEMORY). {log} {more}"),
+        ([lost] * 4, f"Job 7 left no result, 4 times (NODE_FAIL). {log} {more}"),
         ([failed], f"Job 7 failed: KeyError: 'x'. {log} {more}"),
         ([jobs.Refused("worker x would compute other numbers")], "worker x would compute other numbers"),
     ):
@@ -575,6 +575,10 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         done = sweep(*failing)
         assert done.computed == 1
         assert next(iter(done.failures.values())).startswith(said)
+    # One of the cells of a job takes too much memory: the other has its result.
+    Job.state = "OUT_OF_MEMORY"
+    done = sweep(*[lost] * 5, seconds=BUNDLED)
+    assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
 
 
 @pytest.mark.usefixtures("_stubbed")
