@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_context
@@ -50,7 +50,7 @@ from nonconv.report.figures import drawing_process
 from nonconv.store.formats import packed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
-from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads
+from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads, watch
 from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
 from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs
@@ -266,6 +266,24 @@ def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.Mo
         assert told[-1] == "The Dask scheduler has no worker left. Waiting for a worker, for at most 0 s."
         with pytest.raises(protocol.Lost, match=r"^All workers of the Dask cluster were lost 4 times without a result.$"):
             cluster.submit(task).result()
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_a_killed_worker_is_noticed_where_its_pool_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool waits forever for the end of a result that a worker was killed in writing."""
+    monkeypatch.setattr(watch, "LOOKING_SECONDS", 0.05)
+    workers = [get_context("fork").Process(target=wait_until, args=(bool,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    own = watch.Watch(workers)
+    workers[0].kill()
+    with pytest.raises(BrokenExecutor, match="a worker was killed"):
+        own.result(Future())
+    own.end()
+    workers[1].join(10)
+    assert workers[1].exitcode == -signal.SIGKILL
 
 
 # Any executor of the standard library's interface
