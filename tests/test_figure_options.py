@@ -187,6 +187,7 @@ def test_nothing_is_cut_off_or_covered_on_another_page(run: Path, name: str, loo
         assert min(over) < 0.4 * one.get_fontsize() * figure.dpi / 72, (one.get_text(), other.get_text())
     assert min(axes.bbox.height for axes in figure.axes) > 0.07 * page.height
     assert min(text.get_fontsize() for text in texts) > 3.6
+    assert look != {"style": "slide"} or min(text.get_fontsize() for text in texts) > 9, "and no smaller than it must be"
     for axes in (axes for axes in figure.axes if axes.get_legend()):
         box = axes.get_legend().get_window_extent(renderer)
         for line in axes.lines:

@@ -142,7 +142,8 @@ class _Fitting:
         whole, size = self.whole.get(text, ""), self.sizes.get(text, 0.0)
         if not whole:
             return
-        for share in (1.0, 0.9, 0.8, 0.7) if most else (1.0,):
+        shares = [share for share in (0.9, 0.8, 0.7) if most and share * size >= SMALLEST]
+        for share in (1.0, *shares):
             lines = broken(whole, inches, share * size)
             if lines.count("\n") < max(most, whole.count("\n") + 1):
                 break
@@ -260,7 +261,8 @@ class _Fitting:
     def shrink(self) -> bool:
         """Make all texts smaller; returns whether they can be."""
         texts: list[Any] = [text for text in self.figure.findobj(Text) if isinstance(text, Text) and text.get_text().strip()]
-        if min((text.get_fontsize() for text in texts), default=0.0) * STEP < SMALLEST:
+        # A label that is smaller than others for its length does not count.
+        if min((self.sizes.get(text, text.get_fontsize()) for text in texts), default=0.0) * STEP < SMALLEST:
             return False
         scale_text(self.figure, STEP)
         for key in self.keys:

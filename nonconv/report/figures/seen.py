@@ -47,7 +47,9 @@ def ticks_of(axis: Any) -> list[Any]:
         return []
     axis.get_ticklabels()  # brings the ticks up to date
     low, high = sorted(axis.get_view_interval())
-    inside = (tick for tick in axis.majorTicks if low <= tick.get_loc() <= high)
+    # An axis keeps ticks that it had before it got fewer.
+    ticks = axis.majorTicks[: len(axis.get_majorticklocs())]
+    inside = (tick for tick in ticks if low <= tick.get_loc() <= high)
     labels = [label for tick in inside for label in (tick.label1, tick.label2)]
     return [label for label in labels if label.get_visible() and label.get_text().strip()]
 

@@ -90,7 +90,11 @@ class Futures:
             self.watch.workers |= set(active_children()) - before
 
     def _end(self) -> None:
-        """End an executor that was made here, whatever its workers are doing."""
+        """End an executor that was made here; at once, unless all its tasks are done, whatever its workers are doing."""
+        if not self.awaited and not self.losses:
+            with suppress(Exception):  # of any type, and nothing is lost any more
+                self.pool.shutdown()
+                return
         with suppress(Exception):  # of any type, and nothing is lost any more
             try:
                 self.pool.shutdown(wait=False)

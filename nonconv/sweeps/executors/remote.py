@@ -9,7 +9,7 @@ import pickle
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from multiprocessing import parent_process
@@ -139,6 +139,10 @@ def _end_with_parent() -> None:
 def _exit_after(parent: BaseProcess) -> None:
     """Wait until a process has ended, then end this one."""
     starter = os.getppid()  # another process, if that forks workers for its parent
-    while parent.is_alive() and os.getppid() == starter:
+    with suppress(ValueError):  # a library that starts processes in its own way need not say when their parent has ended
+        while parent.is_alive() and os.getppid() == starter:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+    while os.getppid() == starter:
         time.sleep(PARENT_SECONDS)
     os._exit(1)

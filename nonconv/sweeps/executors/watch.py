@@ -4,12 +4,15 @@ A pool of the standard library waits for the end of a result whose worker was ki
 pool holds the other end of that pipe too. So whoever waits for a result also looks at the workers, now and then.
 """
 
+import os
+import signal
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 LOOKING_SECONDS = 2.0
 """How often to look at the workers. One that was killed is told at the second look, if the pool has not noticed it."""
 
@@ -40,8 +43,9 @@ class Watch:
     def end(self) -> None:
         """Kill the workers, whatever they are doing."""
         for worker in self.workers:
-            with suppress(ValueError):  # its object is closed, since it has ended
-                worker.kill()
+            with suppress(ValueError, OSError):  # its object is closed, since it has ended
+                if worker.is_alive():
+                    os.kill(int(worker.pid or 0), KILL)  # not `worker.kill()`: loky's have none
         self.workers.clear()
         self.suspected = False
 
