@@ -158,6 +158,15 @@ def test_components_and_kinds() -> None:
     assert words(completion.starters, "own_o") == ["own_optimizer"]
 
 
+def test_options_of_executors() -> None:
+    def offered(executor: str, incomplete: str) -> list[str]:
+        context = SimpleNamespace(params={"executor": executor})
+        return [word for word, _ in completion.executor_options(context, incomplete)]
+
+    assert offered("submitit", "c") == ["cluster=slurm", "cluster=local", "cpus_per_task="]
+    assert offered("pools:make", "") == ["max_workers="]
+
+
 def test_folders_and_cells() -> None:
     assert words(completion.runs, "") == ["with space/", "outputs/run-1", "outputs/sweep-2"]
     assert words(completion.runs, "mine=outputs/r") == ["mine=outputs/run-1"]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_context
@@ -50,7 +50,7 @@ from nonconv.report.figures import drawing_process
 from nonconv.store.formats import packed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
-from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads
+from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads, watch
 from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
 from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs
@@ -268,6 +268,24 @@ def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.Mo
             cluster.submit(task).result()
 
 
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_a_killed_worker_is_noticed_where_its_pool_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool waits forever for the end of a result that a worker was killed in writing."""
+    monkeypatch.setattr(watch, "LOOKING_SECONDS", 0.05)
+    workers = [get_context("fork").Process(target=wait_until, args=(bool,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    own = watch.Watch(workers)
+    workers[0].kill()
+    with pytest.raises(BrokenExecutor, match="a worker was killed"):
+        own.result(Future())
+    own.end()
+    workers[1].join(10)
+    assert workers[1].exitcode == -signal.SIGKILL
+
+
 # Any executor of the standard library's interface
 
 
@@ -410,7 +428,7 @@ def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep with four short cells and a long one. Jobs are other processes, whose blocks have the usual size."""
     monkeypatch.undo()
     monkeypatch.setenv("SUBMITIT_LOG_LEVEL", "INFO")
-    return config_file(tmp_path / "in", CSV | {"paths": 3000, "sweep": {"steps": [20, 40, 60, 80, 4000]}})
+    return config_file(tmp_path / "in", CSV | {"paths": 2000, "sweep": {"steps": [20, 40, 60, 80, 4000]}})
 
 
 def two_parts(path: Path) -> float:
@@ -465,7 +483,7 @@ def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.Monkey
 
     sweep_by(tmp_path / "out")
     script, again = (place / "job-1000").read_text(), (place / "job-2000").read_text()
-    for line in ("array=0-3%4", "partition=short", "mem=2GB", "time=60", "cpus-per-task=1", "job-name=nonconv"):
+    for line in ("array=0-2%3", "partition=short", "mem=2GB", "time=60", "cpus-per-task=1", "job-name=nonconv"):
         assert f"#SBATCH --{line}\n" in script
     assert "--array" not in again
     assert [text.partition(". Its")[0] for text in told] == ["Job 1000_0 left no result (NODE_FAIL). It is submitted again"]
@@ -526,7 +544,7 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     class Job:
         """A job that ends so."""
 
-        job_id, state, _failing = "7", "OUT_OF_MEMORY", list[Any]()
+        job_id, state, _failing = "7", "NODE_FAIL", list[Any]()
 
         def __init__(self, work: Any) -> None:
             self.work, self.paths = work, SimpleNamespace(**dict.fromkeys(("stdout", "stderr"), tmp_path / "no.log"))
@@ -550,18 +568,18 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         def submit(self, work: Any) -> Job:
             return Job(work)
 
-    def sweep(*failing: Any) -> Outcome:
+    def sweep(*failing: Any, seconds: float = ALONE) -> Outcome:
         Job._failing[:] = failing
         swept, surveyed = found(small)
         made = Jobs(remote.pack_sweep(swept, {}), lambda folder: Submitting(), True, 1, tmp_path / "jobs", lambda text: None)
-        made.seconds = ALONE
+        made.seconds = seconds
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         return run_sweep(swept, surveyed, tmp_path / "out", lambda: closing(made), draw=drawn)
 
     lost, failed = errors.UncompletedJobError("no"), errors.FailedJobError(trace)
     log, more = f"Its log: {tmp_path}/no.log.", "Finished cells are saved; run the same command to continue."
     for failing, said in (
-        ([lost] * 4, f"Job 7 left no result, 4 times (OUT_OF_MEMORY). {log} {more}"),
+        ([lost] * 4, f"Job 7 left no result, 4 times (NODE_FAIL). {log} {more}"),
         ([failed], f"Job 7 failed: KeyError: 'x'. {log} {more}"),
         ([jobs.Refused("worker x would compute other numbers")], "worker x would compute other numbers"),
     ):
@@ -575,6 +593,10 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         done = sweep(*failing)
         assert done.computed == 1
         assert next(iter(done.failures.values())).startswith(said)
+    # One of the cells of a job takes too much memory: the other has its result.
+    Job.state = "OUT_OF_MEMORY"
+    done = sweep(*[lost] * 5, seconds=BUNDLED)
+    assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
 
 
 @pytest.mark.usefixtures("_stubbed")
@@ -597,6 +619,8 @@ def test_wrong_options_of_jobs(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ):
         result = call("sweep", small, "-o", "out", "--executor", "submitit", "--executor-option", option, code=2)
         assert said in result.stderr
+    result = call("sweep", small, "-o", "100%", "--executor", "submitit", code=2)
+    assert "--executor submitit: no job folder may have a % in its name: 100%/unfinished.jobs\n" in result.stderr
     assert not Path("out").exists()
     monkeypatch.setitem(sys.modules, "submitit", None)
     result = call("sweep", small, "-o", "out", "--executor", "submitit", code=2)

@@ -20,6 +20,7 @@ from nonconv.api.sweeping import surveyed
 from nonconv.experiment import binding
 from nonconv.faults.errors import Interrupted
 from nonconv.page import sweep_part
+from nonconv.report import sweep_table
 from nonconv.report.sweep_result import read_sweep_result
 from nonconv.results import columns
 from nonconv.results.columns import PackedTexts, columns_of
@@ -274,6 +275,13 @@ def test_a_page_of_very_many_cells_shows_a_part_of_the_grid(tmp_path: Path, monk
     )
     monkeypatch.setattr(sweep_part, "MOST_CELLS", 1)
     assert sweep_part.part(result)[0].cells == 1
+
+
+def test_a_table_as_json_is_what_the_library_writes(tmp_path: Path) -> None:
+    run(written(tmp_path / "in", GRID | {"claim": "ü\nb"}), tmp_path / "out")
+    written_by_rows = sweep_table.table(read_sweep_result(tmp_path / "out"), "json")
+    assert written_by_rows == (json.dumps(json.loads(written_by_rows), indent=1) + "\n").encode()
+    assert len(json.loads(written_by_rows)["rows"]) == 6
 
 
 def test_a_damaged_table_of_contents_is_an_empty_archive(tmp_path: Path) -> None:

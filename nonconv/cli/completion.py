@@ -71,6 +71,16 @@ def grids(ctx: typer.Context, incomplete: str) -> Iterable[Offer]:
     return _assignments(ctx, incomplete, several=True)
 
 
+@safe
+def executor_options(ctx: typer.Context, incomplete: str) -> Iterable[Offer]:
+    """Offer for --executor-option: names of submitit's parameters, or what factories of executors commonly take."""
+    from nonconv.sweeps.executors.job_options import CLUSTERS, OFFERED
+
+    names = OFFERED if ctx.params.get("executor") == "submitit" else ("max_workers",)
+    words = [word for name in names for word in ([f"{name}={one}" for one in CLUSTERS] if name == "cluster" else [f"{name}="])]
+    return [(word, "") for word in words if word.startswith(incomplete)]
+
+
 def _assignments(ctx: typer.Context, incomplete: str, several: bool) -> Iterable[Offer]:
     """Offer keys, or values of a key that is whole."""
     keys = _keys(_component_names(ctx))

@@ -90,7 +90,10 @@ def sweep(
     executor_options: Annotated[
         list[str],
         typer.Option(
-            "--executor-option", metavar="KEY=VALUE", help="What the executor is made with, as max_workers=8. Repeatable."
+            "--executor-option",
+            metavar="KEY=VALUE",
+            help="What the executor is made with, as max_workers=8. Repeatable.",
+            autocompletion=completion.executor_options,
         ),
     ] = [],
     task_seconds: Annotated[

@@ -169,7 +169,7 @@ class Cell:
         """Whether what is known near the limit is taken from the last iterate of the first path: the minima are not known."""
         return self.program.learning is not None and self.law is None
 
-    @property
+    @cached_property
     def deterministic(self) -> bool:
         """Whether nothing is random, so that all paths are the same: neither the start nor a datum."""
         return self.noiseless and not self.starts_differ
@@ -183,7 +183,7 @@ class Cell:
         law = start.component.law(start.parameters, self.program.dim) if isinstance(start.component, Distribution) else None
         return law is None or not law.constant
 
-    @property
+    @cached_property
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
         p = self.program

@@ -27,8 +27,17 @@ def table(result: SweepResult, kind: str) -> bytes:
     columns = {name: _convert(name, texts) for name, texts in result.columns.texts.items()}
     if kind == "parquet":
         return as_parquet(columns)
-    rows = [{name: _as_json(column[k]) for name, column in columns.items()} for k in range(result.cells)]
-    return (json.dumps({"schema_version": result.about["schema_version"], "rows": rows}, indent=1) + "\n").encode()
+    return _document(result.about["schema_version"], columns)
+
+
+def _document(version: int, columns: dict[str, list[Any]]) -> bytes:
+    """Write columns as JSON, a row at a time: a hundred thousand of them at once would need gigabytes."""
+    rows: list[bytes] = []
+    for values in zip(*columns.values(), strict=True):
+        row = {name: _as_json(value) for name, value in zip(columns, values, strict=True)}
+        rows.append(json.dumps(row, indent=1).replace("\n", "\n  ").encode())
+    start, end = json.dumps({"schema_version": version, "rows": [None]}, indent=1).encode().split(b"null")
+    return b"".join([start, b",\n  ".join(rows), end, b"\n"])
 
 
 def _convert(name: str, texts: list[str]) -> list[Any]:

@@ -3,6 +3,7 @@
     block       the `sweep:` block becomes a Grid          spacings    its evenly spaced values
     grid        axes, and the points on them
     sweep       a config with its grid; the survey that makes every cell once and finds all errors
+    saved_survey  that of a large sweep, kept while it is unfinished       costs   how long a cell takes, roughly
     tasks       what a worker does: whole cells, or some blocks of a long one
     executors   where tasks run: processes, threads, Dask, SLURM, any executor
     flow        hands tasks out and takes results back in the order of the grid

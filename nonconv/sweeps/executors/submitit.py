@@ -32,6 +32,8 @@ JOBS = 256
 """Jobs that are handed out at a time on a cluster; submitit runs as many of an array at once."""
 MOST_LOSSES = 3
 """How often a job that left no result is submitted again."""
+OUT_OF_MEMORY = "OUT_OF_ME"
+"""How the state of a job begins that took too much memory."""
 POLLING_SECONDS, CANCELLING_SECONDS = 0.2, 5.0
 """How often to look for a result, and how long to wait for the end of cancelled processes of this machine."""
 JOBS_FOLDER, SWEEP_FILE = "unfinished.jobs", "sweep.pkl"
@@ -151,18 +153,35 @@ class _Awaited:
         """Submit the task again, unless that was done several times: then return why its cells fail."""
         self.losses += 1
         state = self.job.state
-        if self.losses > MOST_LOSSES:
-            return self._fail(f"left no result, {self.losses} times ({state})")
         self._keep_logs()
+        if self.losses > MOST_LOSSES:
+            own = state.startswith(OUT_OF_MEMORY)  # the task's fault, not the cluster's
+            if isinstance(self.task, CellsTask) and len(self.task.jobs) > 1 and (own or self.jobs.has_result):
+                return self._halve(self.task)
+            return self._fail(f"left no result, {self.losses} times ({state})", own)
         self.jobs.tell(f"Job {self.job.job_id} left no result ({state}). It is submitted again. Its log: {self._log()}")
         self.job = None
         self.jobs.collected.append(self)
         return None
 
-    def _fail(self, how: str) -> Any:
-        """Return why the cells of the task fail. Raises Lost if no job has had a result: then it is not the task's fault."""
+    def _halve(self, task: CellsTask) -> Any:
+        """Submit the cells in two jobs, and each half that is lost in two again: one bad cell is to cost no other."""
+        middle = len(task.jobs) // 2
+        halves = [_Awaited(self.jobs, task._replace(jobs=some)) for some in (task.jobs[:middle], task.jobs[middle:])]
+        for half in halves:
+            half.losses = self.losses - 1
+        self.jobs.awaited += halves
+        self.jobs.collected += halves
+        self.jobs.submit_collected()
+        return [one for half in halves for one in half.result()]
+
+    def _fail(self, how: str, own: bool = False) -> Any:
+        """Return why the cells of the task fail.
+
+        own: whether it is the task's fault. If it need not be, and no job has had a result, raises Lost.
+        """
         self._keep_logs()
-        if not self.jobs.has_result:
+        if not own and not self.jobs.has_result:
             raise Lost(f"Job {self.job.job_id} {how}. Its log: {self._log()}.")
         failed = Failed(f"its job {how}")
         return [failed] * len(self.task.jobs) if isinstance(self.task, CellsTask) else failed
@@ -255,6 +274,10 @@ def open_jobs(
     if here and not options.get("cluster"):
         tell("There is no SLURM here: jobs are processes of this machine.")
     folder = Path(options["folder"]) / f"nonconv-{out.name}" if options.get("folder") else out / JOBS_FOLDER
+    if "%" in str(folder.absolute()):  # SLURM and submitit put numbers of jobs in their place
+        raise UsageError(
+            f"--executor submitit: no job folder may have a % in its name: {folder}\n  --executor-option folder=DIR"
+        )
     jobs = Jobs(payload, lambda place: _make(options, place), here, workers, folder.absolute(), tell)
     try:
         yield jobs
