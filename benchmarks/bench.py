@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sweeps
-from measure import Cost, Job, Speed, cost, processors, speeds
+from measure import STEADY, Cost, Job, Speed, cost, processors, speeds
 from report import Table, markdown, show
 from rich.console import Console
 
@@ -22,15 +22,18 @@ RESULTS = HERE / "results.md"
 GCC = ("gcc", "-O3", "-march=native", "-fno-math-errno", "-ffp-contract=off")
 REPRODUCE = "`make bench`, on a machine with nothing else to do"
 ROUNDS, STARTS = 5, 5
-STEADY = 1.3
-"""The slowest round over the fastest, on an idle machine."""
 
 NONCONV, FLOORS, C, NUMPY = "nonconv", "nonconv, all floors", "C, gcc -O3", "NumPy over paths"
 ALL_FLOORS = "floors={twin: true, window: true, cauchy: true}"
 AVERAGED, POLYAK = "nonconv, Polyak average too", "iterates=[last, polyak]"
 RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
 VMAP, BATCHED = "JAX, vmap over paths", "PyTorch, batched products"
+RECORDED, FEW_RECORDED = "nonconv, recorded as by default", "record.points=5"
 FUSED, FOREACH = "PyTorch, fused", "PyTorch, foreach"
+
+
+NETWORKS = ("mlp_adam_const", "mlp_digits", "mlp_diabetes")
+"""Shipped configs of networks."""
 
 
 class Size(NamedTuple):
@@ -100,14 +103,19 @@ def other_jobs(name: str, size: Size) -> list[Job]:
     ]
 
 
-def network_jobs(name: str, widths: str, size: Size) -> list[Job]:
-    """Adam on a ReLU network for each path, batch size 8."""
-    folder, modules = HERE / "peers", ("jax", "optax")
-    jobs = list(nonconv_jobs(name, size))
-    for peer, program, steps, needs in (("jax", VMAP, size.steps, modules), ("torch", BATCHED, size.torch_steps, ("torch",))):
-        command = (sys.executable, str(folder / f"mlp_{peer}.py"), widths, str(size.paths), str(steps))
+def network_jobs(name: str, widths: str, size: Size, *settings: str, batch: int = 8, peer_steps: int = 0) -> list[Job]:
+    """Adam on a ReLU network for each path. peer_steps: JAX's, where fewer show as well what a step takes."""
+    folder, modules, jax_steps = HERE / "peers", ("jax", "optax"), peer_steps or size.steps
+    jobs = list(nonconv_jobs(name, size, NONCONV, *settings))
+    for peer, program, steps, needs in (("jax", VMAP, jax_steps, modules), ("torch", BATCHED, size.torch_steps, ("torch",))):
+        command = (sys.executable, str(folder / f"mlp_{peer}.py"), widths, str(size.paths), str(steps), str(batch))
         jobs.append(Job((program,), 2, steps, command, without(*needs, cores=2)))
     return jobs
+
+
+def recording_jobs(size: Size) -> list[Job]:
+    """Adam on a 20-64-64-5 network, few paths, which are recorded as usual and almost not."""
+    return [*nonconv_jobs("mlp_large", size, RECORDED), *nonconv_jobs("mlp_large", size, NONCONV, FEW_RECORDED)]
 
 
 def nonconv_jobs(name: str, size: Size, program: str = NONCONV, *settings: str) -> Iterator[Job]:
@@ -155,7 +163,8 @@ def _speed_row(speed: Speed, found: Sequence[Speed]) -> tuple[str, ...]:
         return (*head, speed.absent, "", "", "")
     own = find(found, NONCONV, speed.cores)
     ratio = f"{speed.median / own.median:.2f}" if own else ""
-    return (*head, short(speed.median), f"{short(min(speed.times))} - {short(max(speed.times))}", ratio, speed.check)
+    noisy = " (noisy)" if speed.spread > STEADY else ""
+    return (*head, short(speed.median), f"{short(min(speed.times))} - {short(max(speed.times))}{noisy}", ratio, speed.check)
 
 
 def short(number: float) -> str:
@@ -169,14 +178,13 @@ def find(found: Sequence[Speed], program: str, cores: int) -> Speed | None:
 
 
 def unsteady(found: Sequence[Speed]) -> str:
-    """A warning when rounds differ by more than the programs can be blamed for, or nothing."""
-    spreads = [max(speed.times) / min(speed.times) for speed in found if speed.times]
-    wide = sum(spread > STEADY for spread in spreads)
-    if wide <= len(spreads) / 4:
+    """A warning about programs whose rounds differ by more than they can be blamed for, or nothing."""
+    noisy = sum(speed.spread > STEADY for speed in found)
+    if not noisy:
         return ""
     return (
-        f"{wide} of {len(spreads)} programs took more than {STEADY} times as long in one round as in another: the machine had"
-        " other things to do, and none of these ratios is to be trusted; measure again when it is idle."
+        f"{noisy} of {len(found)} programs, marked noisy, took more than {STEADY} times as long in one round as in another,"
+        " also when they were measured again: the machine had other things to do. Do not trust their ratios."
     )
 
 
@@ -192,7 +200,7 @@ def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
         yield Target(f"two cores: faster than one core{control}", one.median / two.median, 1.9, "×", at_least=True)
     floors = find(found, FLOORS, 2)
     if floors:
-        yield Target("two cores: all floors over none", floors.median / two.median, 2.5, "×")
+        yield Target("two cores: all floors over none", floors.median / two.median, 1.7, "×")
     averaged = find(found, AVERAGED, 1)
     if averaged and one:
         yield Target("one core: the Polyak average too over none", averaged.median / one.median, 1.25, "×")
@@ -204,14 +212,38 @@ def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
         yield Target("two cores: faster than PyTorch, fused", torch.median / two.median, 10.0, "×", at_least=True)
 
 
-def network_targets(found: Sequence[Speed]) -> Iterator[Target]:
-    """The targets of the small network, as far as both sides were measured."""
+def network_targets(name: str, found: Sequence[Speed], jax: float, torch: float) -> Iterator[Target]:
+    """How many times as fast as its peers a network is to be, as far as both sides were measured."""
     two = find(found, NONCONV, 2)
-    for peer, bound in ((VMAP, 5.0), (BATCHED, 8.0)):
+    for peer, bound in ((VMAP, jax), (BATCHED, torch)):
         if two and (theirs := find(found, peer, 2)):
-            yield Target(
-                f"4-16-1 network, two cores: faster than {peer}", theirs.median / two.median, bound, "×", at_least=True
-            )
+            what = f"{name} network, two cores: faster than {peer}"
+            yield Target(what, theirs.median / two.median, bound, "×", at_least=True)
+
+
+def step_targets(found: Sequence[Speed], adam: Sequence[Speed]) -> Iterator[Target]:
+    """What a step of the 20-64-64-5 network may take, in steps of one-dimensional Adam in C on the same core."""
+    one, c = find(found, NONCONV, 1), find(adam, C, 1)
+    if one and c:
+        yield Target("20-64-64-5 network, one core: time over a step of C's Adam", one.median / c.median, 13_500 / 3.2, "×")
+
+
+def recording_targets(found: Sequence[Speed]) -> Iterator[Target]:
+    """What recording may cost, and what a second core is worth for few paths."""
+    for cores in (1, 2):
+        recorded, bare = find(found, RECORDED, cores), find(found, NONCONV, cores)
+        if recorded and bare:
+            what = f"20-64-64-5 network, 300 steps, {_cores(cores)}: recording over none"
+            yield Target(what, recorded.median / bare.median, 1.3, "×")
+    for program, told in ((RECORDED, "recorded"), (NONCONV, "5 recorded steps")):
+        one, two = find(found, program, 1), find(found, program, 2)
+        if one and two:
+            what = f"20-64-64-5 network, 64 paths, {told}: two cores faster than one"
+            yield Target(what, one.median / two.median, 1.7, "×", at_least=True)
+
+
+def _cores(number: int) -> str:
+    return "one core" if number == 1 else "two cores"
 
 
 # Start-up and memory of the whole program
@@ -223,30 +255,28 @@ def nonconv() -> tuple[str, ...]:
     return (str(program),) if program.exists() else (sys.executable, "-m", "nonconv")
 
 
-def run_cost(folder: Path, *settings: str) -> Cost:
+def run_cost(folder: Path, name: str, *settings: str) -> Cost:
     """One whole `nonconv run`, figures included, into the folder."""
-    changes = [word for setting in (ALL_FLOORS, *settings) for word in ("--set", setting)]
-    return cost([*nonconv(), "run", config("adam_quadratic"), *changes, "--force", "--out", str(folder)])
+    shipped = HERE.parent / "configs" / f"{name}.yaml"
+    chosen = (str(shipped), *settings) if name in NETWORKS else (config(name), ALL_FLOORS, *settings)
+    changes = [word for setting in chosen[1:] for word in ("--set", setting)]
+    return cost([*nonconv(), "run", chosen[0], *changes, "--force", "--out", str(folder)])
 
 
 def start_up(folder: Path, starts: int) -> tuple[Table, list[Target]]:
-    """Seconds until the program is done with little to do."""
-    small = ("paths=1000", "steps=2000")
-    os.environ["NONCONV_CACHE_DIR"] = str(folder / "empty cache")
-    first = run_cost(folder / "small", *small)
-    again = [run_cost(folder / "small", *small).seconds for _ in range(starts)]
+    """Seconds until the program is done with little to do, the first time and from then on."""
     cost([*nonconv(), "--help"])
     usage = [cost([*nonconv(), "--help"]).seconds for _ in range(starts)]
-    rows = (
-        ("`nonconv --help`", *_spread(usage)),
-        ("`nonconv run`, 1000 paths × 2000 steps, the first time (compiles)", f"{first.seconds:.2f}", "", ""),
-        ("`nonconv run`, 1000 paths × 2000 steps, from then on", *_spread(again)),
-    )
-    targets = [
-        Target("nonconv --help", statistics.median(usage), 0.25, "s"),
-        Target("nonconv run on a small config, second start", statistics.median(again), 2.0, "s"),
-    ]
-    return Table("Start-up: seconds from start to end", ("command", "median", "min", "max"), rows), targets
+    rows, targets = [("`nonconv --help`", *_spread(usage))], [Target("nonconv --help", statistics.median(usage), 0.25, "s")]
+    small = {"adam_quadratic": ("paths=1000", "steps=2000")} | dict.fromkeys(NETWORKS, ("paths=64", "steps=100"))
+    for name, size in small.items():
+        os.environ["NONCONV_CACHE_DIR"] = str(folder / f"empty cache of {name}")
+        first, *again = (run_cost(folder / "small", name, *size).seconds for _ in range(starts + 1))
+        what = f"`nonconv run`, {name}, {size[0].split('=')[1]} paths × {size[1].split('=')[1]} steps"
+        rows += [(f"{what}, the first time (compiles)", f"{first:.2f}", "", ""), (f"{what}, from then on", *_spread(again))]
+        targets.append(Target(f"first start of {name}", first, 6.0 if name in NETWORKS else 2.0, "s"))
+        targets.append(Target(f"later starts of {name}", statistics.median(again), 2.0, "s"))
+    return Table("Start-up: seconds from start to end", ("command", "median", "min", "max"), tuple(rows)), targets
 
 
 def _spread(seconds: list[float]) -> tuple[str, str, str]:
@@ -270,7 +300,9 @@ def memory(folder: Path, factor: int) -> tuple[Table, list[Target]]:
 
 def peak(folder: Path, paths: int, steps: int) -> float:
     """MB at the peak of a run with 100 recorded steps."""
-    return run_cost(folder, f"paths={paths}", f"steps={steps}", "record.points=100", "record.spacing=linear").megabytes
+    return run_cost(
+        folder, "adam_quadratic", f"paths={paths}", f"steps={steps}", "record.points=100", "record.spacing=linear"
+    ).megabytes
 
 
 # All of it
@@ -288,6 +320,8 @@ class Plan(NamedTuple):
     sgd: Size
     small_network: Size
     large_network: Size
+    few_paths: Size
+    huge_network: Size
     sweep: sweeps.Size
 
 
@@ -300,7 +334,9 @@ FULL = Plan(
     Size(1024, 25, 25),
     Size(10_240, 20_000, 300),
     Size(1024, 5000, 30),
+    Size(256, 3000, 5),
     Size(64, 300, 5),
+    Size(32, 50, 5),
     sweeps.Size(1000, 10_000, 500, 3),
 )
 QUICK = Plan(
@@ -313,6 +349,8 @@ QUICK = Plan(
     Size(1024, 200, 20),
     Size(64, 20, 5),
     Size(16, 5, 5),
+    Size(16, 5, 5),
+    Size(8, 3, 3),
     sweeps.Size(64, 200, 20, 1),
 )
 
@@ -329,7 +367,14 @@ def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]
         tables.append(speed_table(title, size, found))
         show(tables[-1], console)
         targets += speed_targets(found) if size is plan.adam else ()
-        targets += network_targets(found) if size is plan.small_network else ()
+        if size is plan.small_network:
+            targets += network_targets("4-16-1", found, 5.0, 8.0)
+        elif size is plan.large_network:
+            targets += [*network_targets("20-64-64-5", found, 3.7, 5.0), *step_targets(found, measured)]
+        elif size is plan.few_paths:
+            targets += recording_targets(found)
+        elif size is plan.huge_network:
+            targets += network_targets("64-256-256-10", found, 1.0, 1.0)
     for table, more in (start_up(folder, plan.starts), memory(folder, plan.memory_factor)):
         tables.append(table)
         show(table, console)
@@ -351,8 +396,22 @@ def groups(plan: Plan, folder: Path) -> Iterator[tuple[str, Size, list[Job]]]:
     for title, size, name in others:
         own, peers = list(nonconv_jobs(f"{name}_quadratic", size)), other_jobs(f"{name}_quadratic", size)
         yield title, size, own + peers if plan.everything else own
-    for widths, size, name in (("4-16-1", plan.small_network, "mlp_small"), ("20-64-64-5", plan.large_network, "mlp_large")):
-        yield f"Adam, {widths} ReLU network, batch size 8", size, network_jobs(name, widths, size)
+    of_networks = (
+        ("4-16-1 ReLU network, batch size 8", plan.small_network, network_jobs("mlp_small", "4-16-1", plan.small_network)),
+        (
+            "20-64-64-5 ReLU network, batch size 8, 5 recorded steps",
+            plan.large_network,
+            network_jobs("mlp_large", "20-64-64-5", plan.large_network, FEW_RECORDED, peer_steps=plan.few_paths.steps),
+        ),
+        ("20-64-64-5 ReLU network, batch size 8, recorded", plan.few_paths, recording_jobs(plan.few_paths)),
+        (
+            "64-256-256-10 ReLU network, batch size 32",
+            plan.huge_network,
+            network_jobs("mlp_huge", "64-256-256-10", plan.huge_network, batch=32),
+        ),
+    )
+    for title, size, jobs in of_networks:
+        yield f"Adam, {title}", size, jobs
 
 
 def main() -> None:

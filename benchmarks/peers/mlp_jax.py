@@ -1,4 +1,4 @@
-"""JAX + Optax: Adam on ReLU networks, one a path, batch 8: python mlp_jax.py WIDTHS PATHS STEPS (both cores, float64)."""
+"""JAX + Optax: Adam on ReLU networks, one a path, python mlp_jax.py WIDTHS PATHS STEPS BATCH (both cores, float64)."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ import optax
 config: Any = jax.config
 config.update("jax_enable_x64", True)
 widths, paths, steps = [int(width) for width in sys.argv[1].split("-")], int(sys.argv[2]), int(sys.argv[3])
-BATCH = 8
+BATCH = int(sys.argv[4])
 optimizer = optax.adam(1e-2)
 teacher = jax.random.normal(jax.random.key(1), (widths[0], widths[-1])) / widths[0] ** 0.5
 

@@ -1,4 +1,4 @@
-"""PyTorch on the work of mlp_jax.py, batched matrix products: python mlp_torch.py WIDTHS PATHS STEPS (both cores, float64)."""
+"""PyTorch on the work of mlp_jax.py, batched products: python mlp_torch.py WIDTHS PATHS STEPS BATCH (both cores, float64)."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import torch
 
 torch.set_default_dtype(torch.float64)
 widths, paths, steps = [int(width) for width in sys.argv[1].split("-")], int(sys.argv[2]), int(sys.argv[3])
-BATCH, WARM_UP = 8, 5
+BATCH, WARM_UP = int(sys.argv[4]), 5
 torch.manual_seed(0)
 teacher = torch.randn(widths[0], widths[-1]) / widths[0] ** 0.5
 
