@@ -286,6 +286,31 @@ def test_a_killed_worker_is_noticed_where_its_pool_waits(monkeypatch: pytest.Mon
     assert workers[1].exitcode == -signal.SIGKILL
 
 
+def write_half_a_result(queue: Any) -> None:
+    """Write the length of a result and nothing else, and be killed."""
+    os.write(queue._writer.fileno(), (1000).to_bytes(4, "big"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_the_thread_of_a_pool_ends_though_a_result_is_half_written() -> None:
+    """Python waits for it as it exits. A control: it does not end by itself."""
+    pool: Any = ProcessPoolExecutor(1, get_context("fork"))
+    pool.submit(int).result()
+    own, thread = watch.Watch(pool._processes.values()), pool._executor_manager_thread
+    worker = get_context("fork").Process(target=write_half_a_result, args=(pool._result_queue,))
+    worker.start()
+    worker.join(10)
+    own.end()
+    thread.join(0.5)
+    assert thread.is_alive()
+    watch.shut_down(pool)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 # Any executor of the standard library's interface
 
 

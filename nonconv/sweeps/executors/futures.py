@@ -14,7 +14,7 @@ from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.protocol import TASKS_PER_WORKER, Executor, Lost, Tell, blocked, telling
 from nonconv.sweeps.executors.remote import Parcel, SweepPayload, refuse_difference, run_parcel
-from nonconv.sweeps.executors.watch import Watch
+from nonconv.sweeps.executors.watch import Watch, shut_down
 from nonconv.sweeps.same_code import code
 from nonconv.sweeps.tasks import Task
 
@@ -95,12 +95,12 @@ class Futures:
             with suppress(Exception):  # of any type, and nothing is lost any more
                 self.pool.shutdown()
                 return
+        self.watch.end()
         with suppress(Exception):  # of any type, and nothing is lost any more
             try:
-                self.pool.shutdown(wait=False)
+                shut_down(self.pool)
             except TypeError:  # it does not follow the standard library's interface
                 self.pool.shutdown()
-        self.watch.end()
 
     def close(self) -> None:
         """Take tasks back that have not begun; stop running simulations of this process; end what was made here."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.protocol import TASK_SECONDS, TASKS_PER_WORKER, WORKER_SECONDS, Executor, blocked
-from nonconv.sweeps.executors.watch import Watch, Watched
+from nonconv.sweeps.executors.watch import Watch, Watched, shut_down
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
 from nonconv.system.signals import STOPPING
@@ -61,7 +61,7 @@ class Processes:
         self.line.close()
         # The pipe ends a worker only if it runs; it may be suspended.
         self.watch.end()
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        shut_down(self.pool, cancel_futures=True)
 
 
 _worker_sweep: list[Sweep] = []

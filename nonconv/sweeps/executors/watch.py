@@ -7,7 +7,7 @@ pool holds the other end of that pipe too. So whoever waits for a result also lo
 import os
 import signal
 from collections.abc import Iterable
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 LOOKING_SECONDS = 2.0
 """How often to look at the workers. One that was killed is told at the second look, if the pool has not noticed it."""
+
+ENDING_SECONDS = 1.0
+"""How long a pool may take to notice that its workers have ended."""
 
 
 class Watch:
@@ -48,6 +51,21 @@ class Watch:
                     os.kill(int(worker.pid or 0), KILL)  # not `worker.kill()`: loky's have none
         self.workers.clear()
         self.suspected = False
+
+
+def shut_down(pool: Any, **options: Any) -> None:
+    """Shut down a pool whose workers were ended, without waiting for tasks.
+
+    The thread of a pool of processes may wait for the rest of a result, and Python waits for the thread when it exits. The
+    pool's own end of the pipe is the last one: closed, it tells the thread that nothing more comes.
+    """
+    thread, results = getattr(pool, "_executor_manager_thread", None), getattr(pool, "_result_queue", None)
+    pool.shutdown(wait=False, **options)
+    if isinstance(pool, ProcessPoolExecutor) and thread is not None:
+        thread.join(ENDING_SECONDS)
+        if thread.is_alive():
+            with suppress(AttributeError, OSError):  # of another version of Python, or closed
+                results._writer.close()  # type: ignore[union-attr]
 
 
 def _was_killed(worker: BaseProcess) -> bool:
