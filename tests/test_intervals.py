@@ -320,7 +320,9 @@ def test_checks_are_undecided_and_files_empty(tmp_path: Path) -> None:
     assert list(summary["without_interval"]) == ["mse: minimizer", "twin", "window", "cauchy"]
     assert any(warning.startswith("no interval for E|Θ − minimizer|²") for warning in summary["warnings"])
     differences = compare(tmp_path / "one" / "out", tmp_path / "two" / "out").differences
-    assert [math.isnan(d.paired.ci_low) for d in differences] == [name.quantity != "E|Θ − last|²" for name in differences]
+    assert [math.isnan(d.paired.ci_low) for d in differences] == [
+        name.quantity != "E|Θ − last iterate|²" for name in differences
+    ]
 
 
 def test_a_stopping_rule_goes_on(make: Make) -> None:

@@ -1,12 +1,13 @@
 """Philox against its published vectors and another package, and the uniforms as a function of their coordinates."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import randomgen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -111,6 +112,12 @@ def test_key_and_numbers_stay_what_they_are() -> None:
     assert uniforms(key(1, "data"), 0, 2, 0, 1)[:, 0].tolist() == expected
 
 
+@njit
+def fill_from_python(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
+    """What kernels call has no entry for Python."""
+    fill(u, first, last, first_draw, first_replicate, k0, k1)
+
+
 @pytest.mark.compiles
 @pytest.mark.parametrize("first_draw", [0, 2, 34, 2**33, 2**40 + 6])
 @pytest.mark.parametrize(("first_replicate", "lanes"), [(0, LANES), (3, 5), (2**33 + 1, 8)])
@@ -118,7 +125,7 @@ def test_the_kernels_uniforms(first_draw: int, first_replicate: int, lanes: int)
     """What a kernel draws is `uniforms` bit for bit; lanes that are not used are left alone."""
     stream = key(11, "data")
     u = np.full((DRAWS_AT_ONCE, LANES), -1.0)
-    fill(u, 0, lanes, first_draw, first_replicate, stream.k0, stream.k1)
+    fill_from_python(u, 0, lanes, first_draw, first_replicate, stream.k0, stream.k1)
     assert np.array_equal(u[:, :lanes], uniforms(stream, first_draw, DRAWS_AT_ONCE, first_replicate, lanes))
     assert np.all(u[:, lanes:] == -1.0)
 
