@@ -153,7 +153,7 @@ def test_figures(folder: Path) -> None:
         (paths_figure(seen), ["median of polyak", "median of ema"]),
         (floors_figure(seen), ["window floor of polyak", "window floor of ema"]),
     ):
-        legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+        legends = [*figure.legends, *filter(None, (axes.get_legend() for axes in figure.axes))]
         shown = [text.get_text() for legend in legends for text in legend.get_texts()]
         assert set(names) <= set(shown)
 

@@ -24,7 +24,7 @@ SMALLEST_BLOCK = 8
 """Fewest paths of a block."""
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
-WORTHWHILE_SAMPLES, WORTHWHILE_OF_NETWORKS = 2**23, 2**26
+WORTHWHILE_SAMPLES, WORTHWHILE_OF_NETWORKS = 2**23, 2**27
 """Samples of one coordinate that a block should have: they take some 25 ms, Python's work for a block about 1 ms.
 
 Those of networks are less work each: one draw serves many weights.

@@ -17,7 +17,7 @@ from nonconv.engine.machine import Function, Part, flat, kinds_of
 from nonconv.engine.object_files import Kinds
 from nonconv.engine.program import Learning, Motion, Program
 from nonconv.engine.room import LINE
-from nonconv.engine.tiles import SHARE_OF_CACHE, TOGETHER, tile_of
+from nonconv.engine.tiles import SHARE_OF_CACHE, TOGETHER, Tile, tile_of
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
 
@@ -111,54 +111,18 @@ class Kernel:
 
     def __init__(self, program: Program, learning: Learning) -> None:
         """Put the constants at their addresses, and find the pieces."""
-        tile, noise, supply, columns = tile_of(program), program.noise, program.supply, program.parts.columns
-        objective, rule = program.objective.component, program.optimizer.component
+        tile, noise = tile_of(program), program.noise
         self.tile = tile.lanes
         # Kept by this object: the addresses are valid as long as it lives.
         constants = program.data.constants, program.objective.constants, noise.constants if noise else (), program.domain or ()
-        self._held = of_data, of_objective, of_noise, ends = (*map(Held, constants),)
-        kinds = ends.kinds, of_objective.kinds
-        examined = learning.held_out[0].size > 0
-        learn = learner(objective, of_objective.kinds)
-        step = stepper(rule, objective, program.parts, kinds, tile.lanes, finished=noise is not None)
-        sample, finish = sampler(program.data.component, of_data.kinds), finisher(objective, of_objective.kinds)
-        disturb = disturber(noise.component, of_noise.kinds) if noise else None
-        own = own_iterate(rule) if program.own else None
-        loops = [Part(loop(name), kinds) for name, kinds in LOOP_KINDS.items() if examined or name == "advance"]
-        compile_ahead([learn, step, *([finish] if noise or examined else []), *filter(None, (disturb, own)), sample, *loops])
-        self._pieces = Pieces(
-            learn=learn.address(),
-            step=step.address(),
-            sample=sample.address(),
-            sample_constants=of_data.address,
-            finish=finish.address() if noise or examined else 0,
-            objective_constants=of_objective.address,
-            ends=ends.address,
-            disturb=disturb.address() if disturb else 0,
-            noise_constants=of_noise.address,
-            own=own.address() if own else 0,
-        )
+        self._held = [Held(own) for own in constants]
+        self._pieces = _find_pieces(program, self._held, tile.lanes, examined=learning.held_out[0].size > 0)
         features, targets = learning.held_out
         self._held_out = np.ascontiguousarray(features), np.ascontiguousarray(targets)
-        shape, fields = learning.shape, len(rule.per_step._fields)
-        drift, averages = (fields + columns.index(name) if name in columns else -1 for name in ("drift", "keep0"))
-        self._sizes = Sizes(
-            lanes=tile.lanes,
-            group=tile.examples,
-            draws=learning.draws,
-            rows=supply.rows,
-            features=shape.features,
-            targets=shape.targets,
-            work=learning.work,
-            order=CODES[supply.order],
-            hold=supply.hold,
-            drift=drift,
-            averages=averages,
-            streams=False,
-        )
+        self._sizes = _sizes_of(program, learning, tile)
         # Held-out examples are looked at one by one, so paths fill the registers.
         self._examined = self._sizes._replace(lanes=TOGETHER.lanes, group=TOGETHER.examples)
-        self._supply, self._dim_of_noise = supply, program.dim if noise else 0
+        self._supply, self._dim_of_noise = program.supply, program.dim if noise else 0
 
     def advance(self, m: Motion) -> None:
         """Move the paths of a block in place (Engine.advance)."""
@@ -228,6 +192,60 @@ class Kernel:
         theta = np.ascontiguousarray(theta)
         loop(name)(theta, *(examples or self._held_out), out, stop, tuple(self._pieces), tuple(self._examined), scratch)
         return out
+
+
+def _find_pieces(program: Program, held: list[Held], lanes: int, examined: bool) -> Pieces:
+    """Return the pieces of a program; those that are not on disk are compiled, by two processes where that is worth it.
+
+    held: the constants of data, objective and noise, and the ends of the domain. examined: there are held-out examples.
+    """
+    of_data, of_objective, of_noise, ends = held
+    objective, rule, noise = program.objective.component, program.optimizer.component, program.noise
+    kinds = ends.kinds, of_objective.kinds
+    learn = learner(objective, of_objective.kinds)
+    step = stepper(rule, objective, program.parts, kinds, lanes, finished=noise is not None)
+    finish = finisher(objective, of_objective.kinds) if noise or examined else None
+    disturb = disturber(noise.component, of_noise.kinds) if noise else None
+    own = own_iterate(rule) if program.own else None
+    sample = sampler(program.data.component, of_data.kinds)
+    risks, noises, advance = (Part(loop(name), LOOP_KINDS[name]) for name in ("risks", "noises", "advance"))
+    # In an order that keeps two processes busy until all is done.
+    parts = [learn, step, *filter(None, (finish, disturb, own)), *([noises, risks] if examined else []), sample, advance]
+    compile_ahead(parts)
+    for part in parts:
+        part.address()
+    return Pieces(
+        learn=learn.address(),
+        step=step.address(),
+        finish=finish.address() if finish else 0,
+        disturb=disturb.address() if disturb else 0,
+        own=own.address() if own else 0,
+        sample=sample.address(),
+        sample_constants=of_data.address,
+        objective_constants=of_objective.address,
+        noise_constants=of_noise.address,
+        ends=ends.address,
+    )
+
+
+def _sizes_of(program: Program, learning: Learning, tile: Tile) -> Sizes:
+    """Return what the loops must know of a program's shapes."""
+    supply, columns, fields = program.supply, program.parts.columns, len(program.optimizer.component.per_step._fields)
+    drift, averages = (fields + columns.index(name) if name in columns else -1 for name in ("drift", "keep0"))
+    return Sizes(
+        lanes=tile.lanes,
+        group=tile.examples,
+        draws=learning.draws,
+        rows=supply.rows,
+        features=learning.shape.features,
+        targets=learning.shape.targets,
+        work=learning.work,
+        order=CODES[supply.order],
+        hold=supply.hold,
+        drift=drift,
+        averages=averages,
+        streams=False,
+    )
 
 
 def _streams(m: Motion, lanes: int) -> bool:

@@ -25,7 +25,9 @@ def compile_whole(kernel: Any, signature: Any) -> tuple[Any, bytes]:
             result.library.finalize()
         _keep_apart(result.library._final_module, kernel.py_func.__globals__.get("APART", ()))
         _hide_all_but(result.fndesc.llvm_func_name, result.library._final_module)
-        result.library._optimize_final_module()
+        # Without numba's first pass, which looks for pairs of reference counts: kernels own nothing.
+        passes, builder = result.library.codegen._module_pass_manager()
+        passes.run(result.library._final_module, builder)
         return result, bytes(result.library.codegen._tm.emit_object(result.library._final_module))
 
 
