@@ -158,22 +158,24 @@ def _counter(builder: Any, pair: Any, replicate: Any) -> Counter:
 
 def _uniforms(builder: Any, counters: list[Counter], k0: Any, k1: Any) -> Iterator[tuple[Any, Any]]:
     """Emit rng.philox4x32 of several counters, round by round, and return the pairs of uniforms that they give."""
-    low, scalar_low = _constant(rng.LOW), INT(int(rng.LOW))
+    scalar_low = INT(int(rng.LOW))
     for _ in range(rng.ROUNDS):
         keys = everywhere(builder, k0), everywhere(builder, k1)
-        counters = [_round(builder, counter, *keys, low) for counter in counters]
+        counters = [_round(builder, counter, *keys) for counter in counters]
         k0, k1 = (builder.and_(builder.add(k, INT(int(weyl))), scalar_low) for k, weyl in ((k0, rng.WEYL_0), (k1, rng.WEYL_1)))
-    return ((_to_unit(builder, a, b), _to_unit(builder, c, d)) for a, b, c, d in counters)
+    words = ([builder.and_(word, _constant(rng.LOW)) for word in counter] for counter in counters)
+    return ((_to_unit(builder, a, b), _to_unit(builder, c, d)) for a, b, c, d in words)
 
 
-def _round(builder: Any, counter: Counter, k0: Any, k1: Any, low: Any) -> Counter:
-    """Emit rng.philox_round of the counter."""
+def _round(builder: Any, counter: Counter, k0: Any, k1: Any) -> Counter:
+    """Emit rng.philox_round of the counter, whose words are the low halves of these: a product takes no others."""
     c0, c1, c2, c3 = counter
-    p0, p1 = builder.mul(_constant(rng.MULTIPLIER_0), c0), builder.mul(_constant(rng.MULTIPLIER_1), c2)
-    high0, high1 = builder.lshr(p0, _constant(rng.WORD)), builder.lshr(p1, _constant(rng.WORD))
+    low, word = _constant(rng.LOW), _constant(rng.WORD)
+    p0 = builder.mul(_constant(rng.MULTIPLIER_0), builder.and_(c0, low))
+    p1 = builder.mul(_constant(rng.MULTIPLIER_1), builder.and_(c2, low))
     return (
-        *(builder.xor(builder.xor(high1, c1), k0), builder.and_(p1, low)),
-        *(builder.xor(builder.xor(high0, c3), k1), builder.and_(p0, low)),
+        *(builder.xor(builder.xor(builder.lshr(p1, word), c1), k0), p1),
+        *(builder.xor(builder.xor(builder.lshr(p0, word), c3), k1), p0),
     )
 
 
