@@ -266,7 +266,7 @@ def trust_files(patched: pytest.MonkeyPatch) -> None:
 
 def overlook_more_paths(patched: pytest.MonkeyPatch) -> None:
     """A cell that is there is taken for finished."""
-    patched.setattr(Cells, "is_finished", lambda cells, name, cell: cells.path(name).exists())
+    patched.setattr(Cells, "is_finished", lambda cells, name, *_: cells.path(name).exists())
 
 
 def forget_to_tidy(patched: pytest.MonkeyPatch) -> None:

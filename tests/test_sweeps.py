@@ -1090,7 +1090,10 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask, "SCHEDULER_SECONDS", 0.2)
     before = sorted(path.name for path in Path().iterdir())
     for options, said in (
-        (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
+        (
+            ["--executor", "dsk"],
+            f"unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}, or MODULE:FACTORY\n  did you mean dask?",
+        ),
         (["--scheduler", "tcp://x"], "--scheduler needs --executor dask"),
         (["--scheduler", ""], "--scheduler needs --executor dask"),
         (["--executor", "dask", "--scheduler", ""], "--scheduler: the address is empty\n  allowed: tcp://HOST:PORT"),
