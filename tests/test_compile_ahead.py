@@ -45,7 +45,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
 
     class Process:
-        def __init__(self, *_arguments: Any, **_options: Any) -> None:
+        def __init__(self, command: list[str], **_options: Any) -> None:
+            assert "-P" in command, "it would import what lies in the user's folder"
             self.stdin = self
             self.sent = io.BytesIO()
 

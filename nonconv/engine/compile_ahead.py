@@ -29,7 +29,8 @@ COMMAND = f"from {__name__} import compile_parts; compile_parts()"
 def compile_ahead(parts: Sequence[Part]) -> None:
     """Start a process that compiles parts that are not on disk, from the last one on.
 
-    It has not begun when this returns, and ends with this process. Parts that it could not make alike are left to this one.
+    It has not begun when this returns, and ends when all is compiled, or when this process exits. Parts that it could not make
+    alike are left to this one.
     """
     with suppress(OSError):  # no process, or no cache that it could write to
         missing = [part for part in reversed(parts) if not part.function.is_compiled(part.kinds)]
@@ -39,7 +40,7 @@ def compile_ahead(parts: Sequence[Part]) -> None:
         cache_folder().mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(folder for folder in sys.path if folder)
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND],
+            [sys.executable, "-P", "-c", COMMAND],  # without -P it would import what lies in the user's folder
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.compile_ahead import compile_ahead
-from nonconv.engine.coupled_pieces import disturber, finisher, learner, own_iterate, sampler, stepper
+from nonconv.engine.coupled_pieces import ROW, TABLE, WHOLE, disturber, finisher, learner, own_iterate, sampler, stepper
 from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.kernel_files import source
 from nonconv.engine.machine import Function, Part, flat, kinds_of
@@ -63,17 +63,16 @@ class Sizes(NamedTuple):
     streams: bool
 
 
-VECTOR, MATRIX, CUBE, BLOCK, STEPS, WORDS, FLAGS = "<f8:1", "<f8:2", "<f8:3", "<f8:4", "<i8:1", "<i4:2", "|u1:1"
-NUMBER, KEY = "<i8", "<u8"
-GIVEN: Kinds = ((NUMBER,) * len(Pieces._fields), (NUMBER,) * len(Sizes._fields))
+CUBE, BLOCK, STEPS, WORDS, FLAGS, KEY = "<f8:3", "<f8:4", "<i8:1", "<i4:2", "|u1:1", "<u8"
+GIVEN: Kinds = ((WHOLE,) * len(Pieces._fields), (WHOLE,) * len(Sizes._fields))
 LOOP_KINDS: dict[str, Kinds] = {
-    "risks": (CUBE, MATRIX, MATRIX, CUBE, FLAGS, *GIVEN, (MATRIX, VECTOR, *[MATRIX] * 5)),
-    "noises": (CUBE, MATRIX, MATRIX, CUBE, FLAGS, *GIVEN, (*[MATRIX, VECTOR] * 3, VECTOR, *[MATRIX] * 3)),
+    "risks": (CUBE, TABLE, TABLE, CUBE, FLAGS, *GIVEN, (TABLE, ROW, *[TABLE] * 5)),
+    "noises": (CUBE, TABLE, TABLE, CUBE, FLAGS, *GIVEN, (*[TABLE, ROW] * 3, ROW, *[TABLE] * 3)),
     "advance": (
-        *(MATRIX, CUBE, CUBE, MATRIX, MATRIX, MATRIX, MATRIX, STEPS, STEPS, CUBE, BLOCK),
-        *(STEPS, FLAGS, "<u2:1", CUBE, BLOCK, *[NUMBER] * 6, *[KEY] * 4, NUMBER, KEY, KEY, FLAGS, MATRIX, *[NUMBER] * 3),
+        *(TABLE, CUBE, CUBE, TABLE, TABLE, TABLE, TABLE, STEPS, STEPS, CUBE, BLOCK),
+        *(STEPS, FLAGS, "<u2:1", CUBE, BLOCK, *[WHOLE] * 6, *[KEY] * 4, WHOLE, KEY, KEY, FLAGS, TABLE, *[WHOLE] * 3),
         *GIVEN,
-        (*[MATRIX, VECTOR] * 2, MATRIX, MATRIX, *[VECTOR] * 4, *[MATRIX] * 5, WORDS, VECTOR, MATRIX, VECTOR),
+        (*[TABLE, ROW] * 2, TABLE, TABLE, *[ROW] * 4, *[TABLE] * 5, WORDS, ROW, TABLE, ROW),
     ),
 }
 """The kinds of arguments of the loops (object_files.Kinds), so that they can be compiled before they are called."""

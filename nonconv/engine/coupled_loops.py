@@ -167,7 +167,7 @@ def advance(
                 call(own, (coefficients, t, w_flat, s, out))
             if looked:
                 if streams:
-                    stream((dim,), w_flat, (0, lanes), snapshots[mark], (first, paths))
+                    stream((dim, lanes), w_flat, (0, lanes), snapshots[mark], (first, paths))
                 else:
                     put(w_flat, first, here, lanes, snapshots[mark])
             if wanted:
