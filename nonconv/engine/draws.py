@@ -26,6 +26,8 @@ from nonconv.engine.vectors import (
 from nonconv.numerics import rng
 
 WORDS = ir.VectorType(INT, VECTOR)
+DRAWS_AT_ONCE = 8
+"""Draws that `fill` makes at once: four Philox blocks, whose counters and keys just about fill the registers."""
 LANES = ir.Constant(WORDS, list(range(VECTOR)))
 """The numbers of the lanes of a vector."""
 Counter = tuple[Any, Any, Any, Any]
@@ -33,12 +35,13 @@ Counter = tuple[Any, Any, Any, Any]
 
 
 @njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
-def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
-    """Write the uniforms of consecutive draws to u (draws, paths), for paths first, ..., last - 1 (rng.uniform_pair).
+def fill(u: Any, paths: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
+    """Write the uniforms of consecutive draws to u (draws, columns) for some paths, one per column (rng.uniform_pair).
 
-    The number of draws is a multiple of four, and first_draw is even.
+    The number of draws is a multiple of DRAWS_AT_ONCE, that of columns fills vectors, and first_draw is even. Columns up to
+    the end of the last vector are written too.
     """
-    _fill((u.shape[0], first, last, first_draw, first_replicate, k0, k1), u, (0, u.shape[1]))
+    _fill((u.shape[0], paths, first_draw, first_replicate, k0, k1), u, (0, u.shape[1]))
 
 
 @njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
@@ -91,26 +94,16 @@ def _pairs(typing: Any, size: Any, out: Any, at_out: Any) -> tuple[Any, Any]:
 
 
 def _emit_fill(builder: Any, *numbers: Any) -> None:
-    """Emit `fill`. Two blocks go round by round: a processor that waits for one's product works on the other."""
-    u, row, draws, first, last, first_draw, first_replicate, k0, k1 = numbers
-    with cgutils.for_range_slice(builder, INT(0), draws, INT(4), INT) as (draw, _):
+    """Emit `fill`. Four blocks go round by round: a processor that waits for one's product works on the others."""
+    u, row, draws, paths, first_draw, first_replicate, k0, k1 = numbers
+    with cgutils.for_range_slice(builder, INT(0), draws, INT(DRAWS_AT_ONCE), INT) as (draw, _):
         pair = builder.udiv(builder.add(first_draw, draw), INT(2))
-        for path, mask in _vectors_of(builder, first, last):
+        with cgutils.for_range_slice(builder, INT(0), paths, INT(VECTOR), INT) as (path, _):
             replicate = builder.add(everywhere(builder, builder.add(first_replicate, path)), LANES)
-            counters = [_counter(builder, everywhere(builder, builder.add(pair, INT(k))), replicate) for k in range(2)]
-            for k, (even, odd) in enumerate(_uniforms(builder, counters, k0, k1)):
-                for half, value in enumerate((even, odd)):
-                    place = offset(builder, u, (builder.add(draw, INT(2 * k + half)), row), (path, ONE))
-                    store(builder, value, place, mask)
-
-
-def _vectors_of(builder: Any, first: Any, last: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the vectors of the numbers first, ..., last - 1: where each begins, and which lanes the last one has."""
-    whole = builder.sub(last, builder.urem(builder.sub(last, first), INT(VECTOR)))
-    with cgutils.for_range_slice(builder, first, whole, INT(VECTOR), INT) as (at, _):
-        yield at, None
-    with builder.if_then(builder.icmp_signed("<", whole, last)):
-        yield whole, builder.icmp_signed("<", LANES, everywhere(builder, builder.sub(last, whole)))
+            pairs = [everywhere(builder, builder.add(pair, INT(k))) for k in range(DRAWS_AT_ONCE // 2)]
+            both = _uniforms(builder, [_counter(builder, one, replicate) for one in pairs], k0, k1)
+            for k, value in enumerate(value for two in both for value in two):
+                store(builder, value, offset(builder, u, (builder.add(draw, INT(k)), row), (path, ONE)))
 
 
 def _emit_fill_examples(builder: Any, *numbers: Any) -> None:

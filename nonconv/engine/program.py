@@ -78,7 +78,7 @@ AS_THEY_COME, UNCHANGED = Supply(), Modifiers()
 
 
 class Parts(NamedTuple):
-    """Which parts of a step a program uses: the text of its kernel has these alone."""
+    """Which parts of a step a program uses: the text of its kernel has these alone. extremes: Program.track_range."""
 
     order: Order = "with_replacement"
     hold: bool = False
@@ -92,11 +92,17 @@ class Parts(NamedTuple):
     domain: bool = False
     averages: int = 0
     own: bool = False
+    extremes: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether paths move as the rule says, by data that do not depend on the step."""
-        return self._replace(averages=0, own=False) == PLAIN
+        return self._replace(averages=0, own=False, extremes=False) == PLAIN
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether a kernel of these takes no arguments but those that all kernels take."""
+        return self._replace(extremes=False) == PLAIN
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -270,6 +276,7 @@ class Program:
             domain=self.domain is not None,
             averages=len(self.averages),
             own=self.own,
+            extremes=self.track_range,
         )
 
     @property

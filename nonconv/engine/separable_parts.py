@@ -5,7 +5,7 @@ A part that is not used adds no line, so that it costs nothing.
 
 from nonconv.components.definitions import Distribution, Optimizer
 from nonconv.engine.deck import CODES, SHUFFLED
-from nonconv.engine.program import PLAIN, Parts
+from nonconv.engine.program import Parts
 
 ARGUMENTS = """
     averages, seen_averages, sampled_averages, hold, data_rows, branched, j0, j1, deck, dealt,
@@ -21,10 +21,10 @@ RESTORE = """\
             upto = min(whole, begin + DRAWS_AT_ONCE)
             if at < branched:
                 upto = min(upto, branched)
-            fill(u, first, last, begin, first_replicate, b0, b1)
+            fill(u, end - tile, begin, first_replicate + tile, b0, b1)
             while at < upto:
                 d = at - begin
-                deal(deck[at % {per_sample}], at // {per_sample}, 1, u[d : d + 1, tile:end], end - tile, {code}, data_rows)
+                deal(deck[at % {per_sample}], at // {per_sample}, 1, u[d : d + 1], end - tile, {code}, data_rows)
                 at += 1
 """
 HELD = """\
@@ -36,18 +36,18 @@ DEAL = """\
 q = draw - begin
 if fresh{once}:
     for i in range(first, last):
-        dealt[q, i] = u[d, i]
+        dealt[q, i] = u[d, i - first]
     deal(deck[draw % {per_sample}], draw // {per_sample}, 1, dealt[q : q + 1, tile:end], end - tile, {code}, data_rows)
 """
 NOISE = """\
 n = (first_step + t - 1) * dim + coordinate
 if n < noted or n >= noted + DRAWS_AT_ONCE:
     noted = n - n % 2
-    fill(w, first, last, noted, first_replicate, n0, n1)
+    fill(w, end - tile, noted, first_replicate + tile, n0, n1)
 n -= noted
 """
 CLIP_VALUE = """\
-g = one * (most if g > most else -most if g < -most else g)
+g = choose(g > most, most, choose(g < -most, -most, g))
 """
 # The norm in units of the largest coordinate, so that no square overflows.
 CLIP_NORM = """\
@@ -57,18 +57,22 @@ for program in range(programs):
     for j in range(program * dim, (program + 1) * dim):
         for i in range(first, last):
             size = abs(total[j, i])
-            unit[i] = one * (size if size > unit[i] else unit[i])
+            unit[i] = choose(size > unit[i], size, unit[i])
     for i in range(first, last):
-        unit[i] = one * (unit[i] if unit[i] > 0.0 else 1.0)
+        unit[i] = choose(unit[i] > 0.0, unit[i], 1.0)
     for j in range(program * dim, (program + 1) * dim):
         for i in range(first, last):
             norm[i] += (total[j, i] / unit[i]) * (total[j, i] / unit[i])
     for i in range(first, last):
         share = coefficients[t, program, {clip_norm}] / (unit[i] * np.sqrt(norm[i]) + coefficients[t, program, {clip_eps}])
-        norm[i] = one * (share if share < 1.0 else 1.0 if share >= 1.0 else share)
+        norm[i] = choose(share >= 1.0, 1.0, share)
     for j in range(program * dim, (program + 1) * dim):
         for i in range(first, last):
             total[j, i] *= norm[i]
+"""
+WIDEN = """\
+reached, least_yet, most_yet = theta[j, i], lowest[j, i], highest[j, i]
+lowest[j, i], highest[j, i] = choose(reached < least_yet, reached, least_yet), choose(reached > most_yet, reached, most_yet)
 """
 AVERAGES = """\
             for a in range(averages.shape[0]):
@@ -126,12 +130,12 @@ def lines(parts: Parts, data: Distribution, optimizer: Optimizer, load: dict[str
         "definitions": "deal = definition(decks.deal)\n" * ordered
         + (f"own = definition(optimizer.{optimizer.own.__name__})\n" if parts.own and optimizer.own else "")
         + (_noise_definitions(parts.noise) if parts.noise else ""),
-        "arguments": "" if parts == PLAIN else ARGUMENTS,
+        "arguments": "" if parts.are_usual else ARGUMENTS,
         "before": _before(parts, per_sample, deal),
         "held": HELD if parts.hold or ordered else "",
         "outside": "draw < made or draw >= made + DRAWS_AT_ONCE" if parts.hold else "draw >= made + DRAWS_AT_ONCE",
         "deal": DEAL.format(**deal) if ordered else "",
-        "uniform": "dealt[q, i]" if ordered else "u[d, i]",
+        "uniform": "dealt[q, i]" if ordered else "u[d, i - first]",
         "drift": " + drift" if parts.drift else "",
         "load_drift": f"drift = coefficients[t, program, {column['drift']}]\n" if parts.drift else "",
         "noise": NOISE if parts.noise else "",
@@ -141,7 +145,7 @@ def lines(parts: Parts, data: Distribution, optimizer: Optimizer, load: dict[str
         "clip_value": CLIP_VALUE if parts.clip_value else "",
         "l2": "g += l2 * theta[j, i]\n" if parts.l2 else "",
         "clip_norm": clipped,
-        "move": _move(parts),
+        "move": _move(parts) + WIDEN * parts.extremes,
         "averages": AVERAGES.format(first=first_average) if parts.averages else "",
         "seen_averages": SEEN_AVERAGES * bool(parts.averages) + seen_own,
         "sampled_averages": SAMPLED_AVERAGES * bool(parts.averages) + sampled_own,
@@ -191,4 +195,4 @@ def _move(parts: Parts) -> str:
     way = f"{'kept * ' if parts.decay else ''}theta[j, i] - rate * direction"
     if not parts.domain:
         return f"theta[j, i] = {way}\n"
-    return f"at = {way}\ntheta[j, i] = one * (low if at < low else high if at > high else at)\n"
+    return f"at = {way}\ntheta[j, i] = choose(at < low, low, choose(at > high, high, at))\n"
