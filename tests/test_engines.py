@@ -780,4 +780,4 @@ def test_stop_in_the_middle_of_a_slice() -> None:
     with pytest.raises(Stopped):
         simulate(program, engine, 0, 8, stop)
     timer.join()
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < 10.0

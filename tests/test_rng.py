@@ -14,6 +14,7 @@ from scipy import stats
 from nonconv.engine.blocks import LANES
 from nonconv.engine.draws import fill
 from nonconv.engine.separable import DRAWS_AT_ONCE
+from nonconv.engine.vectors import VECTOR
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import Key, key, philox4x32, to_unit, uniforms
 
@@ -112,9 +113,9 @@ def test_key_and_numbers_stay_what_they_are() -> None:
     assert uniforms(key(1, "data"), 0, 2, 0, 1)[:, 0].tolist() == expected
 
 
-def entry(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
+def entry(u: Any, paths: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
     """What kernels call has no entry for Python."""
-    fill(u, first, last, first_draw, first_replicate, k0, k1)
+    fill(u, paths, first_draw, first_replicate, k0, k1)
 
 
 fill_from_python: Any = njit(entry)
@@ -124,12 +125,12 @@ fill_from_python: Any = njit(entry)
 @pytest.mark.parametrize("first_draw", [0, 2, 34, 2**33, 2**40 + 6])
 @pytest.mark.parametrize(("first_replicate", "lanes"), [(0, LANES), (3, 5), (2**33 + 1, 8)])
 def test_the_kernels_uniforms(first_draw: int, first_replicate: int, lanes: int) -> None:
-    """What a kernel draws is `uniforms` bit for bit; lanes that are not used are left alone."""
+    """What a kernel draws is `uniforms` bit for bit; columns after the last vector are left alone."""
     stream = key(11, "data")
     u = np.full((DRAWS_AT_ONCE, LANES), -1.0)
-    fill_from_python(u, 0, lanes, first_draw, first_replicate, stream.k0, stream.k1)
+    fill_from_python(u, lanes, first_draw, first_replicate, stream.k0, stream.k1)
     assert np.array_equal(u[:, :lanes], uniforms(stream, first_draw, DRAWS_AT_ONCE, first_replicate, lanes))
-    assert np.all(u[:, lanes:] == -1.0)
+    assert np.all(u[:, -(-lanes // VECTOR) * VECTOR :] == -1.0)
 
 
 # Uniform and independent, as far as half a million numbers tell.

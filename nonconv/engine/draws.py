@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba import types
 
 from nonconv.engine.compiler import ONLY_FROM_KERNELS, njit
+from nonconv.engine.separable import DRAWS_AT_ONCE
 from nonconv.engine.vectors import (
     INT,
     ONE,
@@ -26,8 +27,6 @@ from nonconv.engine.vectors import (
 from nonconv.numerics import rng
 
 WORDS = ir.VectorType(INT, VECTOR)
-DRAWS_AT_ONCE = 8
-"""Draws that `fill` makes at once: four Philox blocks, whose counters and keys just about fill the registers."""
 LANES = ir.Constant(WORDS, list(range(VECTOR)))
 """The numbers of the lanes of a vector."""
 Counter = tuple[Any, Any, Any, Any]
