@@ -190,7 +190,7 @@ class Moving:
         for first, to in ((after, middle), (middle, end)):
             if first < to:
                 for pieces in zip(*(program.slices(length, first, to) for program in self.programs), strict=True):
-                    yield pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
+                    yield pieces[0] if len(pieces) == 1 else _beside_each_other(pieces)
 
     def go(
         self,
@@ -271,6 +271,11 @@ class Moving:
         """Return the mean of the iterates after `average_after`, shape (dim, paths); None if the program averages nothing."""
         after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
+
+
+def _beside_each_other(pieces: Sequence[Slice]) -> Slice:
+    """Return the slices of several programs as one; their steps and draws are the same."""
+    return pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
 
 
 def every_step(
