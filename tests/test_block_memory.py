@@ -14,8 +14,9 @@ from nonconv.engine.reference import Reference
 LARGE = room.LEAST_BYTES // 8
 
 
-def test_room_is_taken_again_when_nothing_refers_to_it() -> None:
+def test_room_is_taken_again_when_nothing_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """And never while anything does, a view of a view included; a control, since what is taken again is overwritten."""
+    monkeypatch.setattr(room, "_kept", room._Kept())  # other tests leave some
     first = room.room(2, LARGE)
     place, part = first.ctypes.data, first[1, 5:]
     del first
