@@ -555,7 +555,7 @@ def test_tables_of_another_size_have_another_batch_key() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dim", "steps", "most"), [(1, 100, 8), (2, 100, 4), (3, 100, 2), (5, 100, 1), (9, 100, 1), (1, 2**17, 2), (1, 2**20, 1)]
+    ("dim", "steps", "most"), [(1, 100, 16), (2, 100, 8), (3, 100, 5), (9, 100, 1), (17, 100, 1), (1, 2**17, 2), (1, 2**20, 1)]
 )
 def test_how_many_are_moved_together(dim: int, steps: int, most: int) -> None:
     assert most_together(make(dim=dim, steps=steps)) == most

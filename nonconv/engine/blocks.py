@@ -29,7 +29,7 @@ WORTHWHILE_SAMPLES, WORTHWHILE_OF_NETWORKS = 2**23, 2**27
 
 Those of networks are less work each: one draw serves many weights.
 """
-ROWS_TOGETHER, STEPS_TOGETHER = 8, 2**18
+ROWS_TOGETHER, STEPS_TOGETHER = 16, 2**18
 """Limits for programs that are moved together.
 
 Coordinates: so that what a kernel works on stays in the second cache. Steps of all timetables: some 20 MB.

@@ -18,7 +18,7 @@ processor's queues, and it takes half as long again. Everything that depends on 
 #   number changes.
 # - Nothing is allocated (`_nrt=False`), so the machine code needs no runtime of numba and can be called without it.
 # - Programs that share definitions move together (`program.batch_key`): each draw is made once for all of them. Uniforms
-#   take a third of a step. Eight programs still fit into the second cache.
+#   take a third of a step. Sixteen programs still fit into the second cache.
 
 from collections.abc import Sequence
 from functools import lru_cache
