@@ -355,8 +355,8 @@ def test_gradient_is_the_slope_of_the_loss(activation: str, kind: Kind) -> None:
 def test_wrong_slope_is_noticed(activation: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: one part in ten thousand."""
 
-    def wrong(number: int, n: int, z: Array, slope: Array) -> None:
-        activate(number, n, z, slope)
+    def wrong(function: Callable[[int, Array, Array], None], n: int, z: Array, slope: Array) -> None:
+        activate(function, n, z, slope)
         slope *= 1.0001
 
     monkeypatch.setattr(mlp, "activate", wrong)
@@ -780,7 +780,7 @@ def test_same_beyond_the_finite_numbers(activation: str, kind: Kind) -> None:
 def test_activation_of_nan_is_nan(activation: str) -> None:
     """Also of relu, whose maximum with 0 could hide it."""
     z, slope = np.array([[np.nan, 1.0]]), np.empty((1, 2))
-    activate(ACTIVATIONS.index(activation), 2, z, slope)
+    activate(ACTIVATIONS[activation], 2, z, slope)
     assert np.array_equal(np.isnan(z), [[True, False]])
 
 

@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.compile_ahead import compile_ahead
-from nonconv.engine.coupled_pieces import ROW, TABLE, WHOLE, disturber, finisher, learner, own_iterate, sampler, stepper
+from nonconv.engine.coupled_pieces import (
+    ROW,
+    TABLE,
+    WHOLE,
+    activator,
+    disturber,
+    finisher,
+    learner,
+    own_iterate,
+    sampler,
+    stepper,
+)
 from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.kernel_files import source
 from nonconv.engine.machine import Function, Part, flat, kinds_of
@@ -81,19 +92,36 @@ LOOP_KINDS: dict[str, Kinds] = {
 class Held:
     """A tuple of numbers and arrays at an address, where `pieces.held` finds it as long as this object lives; and its kinds.
 
-    It lies there as numba has it in memory: every number, and every entry of an array's record, takes eight bytes.
+    It lies there as numba has it in memory: every number, and every entry of an array's record, takes eight bytes. In place
+    of a function is the address of its machine code, once `link` has found it.
     """
 
     def __init__(self, constants: tuple[Any, ...]) -> None:
         """Write the constants to memory of this object. Kernels need their arrays contiguous."""
+        self._functions = {k: activator(value) for k, value in enumerate(constants) if callable(value)}
         # Kept: the addresses of arrays are valid as long as these live.
-        self._constants = tuple(_plain(value) for value in constants)
-        words = list(flat(self._constants))
+        self._constants = tuple(0 if k in self._functions else _plain(value) for k, value in enumerate(constants))
         self.kinds = kinds_of(self._constants)
-        self._room: NDArray[np.int64] = np.zeros(max(len(words), 1), dtype=np.int64)
-        for k, word in enumerate(words):
-            (self._room.view(np.float64) if isinstance(word, float) else self._room)[k] = word
+        self._room: NDArray[np.int64] = np.zeros(max(len(list(flat(self._constants))), 1), dtype=np.int64)
+        self._write()
         self.address = int(self._room.ctypes.data)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The functions among the constants, as what is compiled."""
+        return list(self._functions.values())
+
+    def link(self) -> None:
+        """Write where the machine code of the functions is."""
+        self._constants = tuple(
+            self._functions[k].address() if k in self._functions else c for k, c in enumerate(self._constants)
+        )
+        self._write()
+
+    def _write(self) -> None:
+        """Write the constants to memory."""
+        for k, word in enumerate(flat(self._constants)):
+            (self._room.view(np.float64) if isinstance(word, float) else self._room)[k] = word
 
 
 def _plain(value: Any) -> Any:
@@ -209,10 +237,17 @@ def _find_pieces(program: Program, held: list[Held], lanes: int, examined: bool)
     sample = sampler(program.data.component, of_data.kinds)
     risks, noises, advance = (Part(loop(name), LOOP_KINDS[name]) for name in ("risks", "noises", "advance"))
     # In an order that keeps two processes busy until all is done.
-    parts = [learn, step, *filter(None, (finish, disturb, own)), *([noises, risks] if examined else []), sample, advance]
+    parts = [
+        *(learn, step, *filter(None, (finish, disturb, own))),
+        *([noises, risks] if examined else []),
+        *(part for one in held for part in one.parts),
+        *(sample, advance),
+    ]
     compile_ahead(parts)
     for part in parts:
         part.address()
+    for one in held:
+        one.link()
     return Pieces(
         learn=learn.address(),
         step=step.address(),

@@ -1,15 +1,17 @@
 """The pieces that the loops of `coupled_loops` call: what an objective, a dataset and an optimizer do, each compiled alone."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from nonconv.engine.machine import Function, Part
 from nonconv.engine.object_files import Kinds
 from nonconv.engine.program import Parts
+from nonconv.numerics.arithmetic import Array
 
 WHOLE, BOOLEAN, FLOAT, ROW, TABLE = "<i8", "|b1", "<f8", "<f8:1", "<f8:2"
 """Kinds of arguments of the pieces (object_files.Kinds)."""
-APART = ("forward", "activate", "softmax", "largest", "affine", "add_outer", "linear", "add_weights", "pull_back")
+APART = ("forward", "softmax", "largest", "affine", "add_outer", "linear", "add_weights", "pull_back")
 """Functions of networks that stay functions in machine code: loss and gradient call them, once for many numbers."""
 
 # `products` is imported for what the names of a dense layer's products mean in a kernel, and with it all it is made of: a
@@ -181,6 +183,25 @@ def finish(at, share, theta, gradient):
         gradient[i] = gradient[i] * share + penalty_(constants, theta[i])
 """
 )
+ACTIVATION_TEMPLATE = (
+    MODULE_HEAD
+    + """\
+activation = definition(definitions.{name})
+
+
+@njit(**ONLY_FROM_KERNELS)
+def activate(n, z, slope):
+    activation(n, z, slope)
+"""
+)
+
+
+@lru_cache
+def activator(activation: Callable[[int, Array, Array], None]) -> Part:
+    """Return activate(n, z, slope) for an activation of networks."""
+    name = activation.__name__
+    text = ACTIVATION_TEMPLATE.format(title=name, module=activation.__module__, name=name)
+    return Part(Function("activate", text, activation), (WHOLE, TABLE, TABLE))
 
 
 @lru_cache

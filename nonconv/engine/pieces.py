@@ -13,8 +13,10 @@ from numba import types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 
-from nonconv.engine.compiler import types_of
+from nonconv.engine.compiler import ONLY_FROM_KERNELS, njit, types_of
+from nonconv.engine.kernel_files import KERNEL_HELPERS
 from nonconv.engine.object_files import Kinds
+from nonconv.objectives import activations
 
 intrinsic: Any = _intrinsic
 cgutils: Any = _cgutils
@@ -55,3 +57,12 @@ def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
         return builder.load(pointer)
 
     return kind.instance_type(address, kind), generate
+
+
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
+def activate(activation: Any, n: Any, z: Any, slope: Any) -> None:
+    """Apply the activation whose compiled function is at an address, as objectives.activations.activate."""
+    call(activation, (n, z, slope))
+
+
+KERNEL_HELPERS[activations.activate] = activate

@@ -1,6 +1,7 @@
 """The activations of hidden units, each with its slope. All replace z (units, n) in place and write to slope (units, n)."""
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -8,34 +9,18 @@ from nonconv.numerics.arithmetic import Array, each, select
 from nonconv.numerics.elementary import erf, exp, log1p, sigmoid, tanh
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
-ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-"""Names of the activations; kernels take the index of one."""
 
 LEAK = 0.01
 """The slope of leaky_relu below 0, as in PyTorch."""
 INVERSE_ROOT_2, INVERSE_ROOT_2_PI = 0.7071067811865476, 0.3989422804014327
 
 
-def activate(kind: int, n: int, z: Array, slope: Array) -> None:
-    """Replace z (units, n) by the activation number `kind` of ACTIVATIONS, and write its derivative to slope.
+def activate(activation: Callable[[int, Array, Array], None], n: int, z: Array, slope: Array) -> None:
+    """Replace z (units, n) by an activation of ACTIVATIONS, and write its derivative to slope.
 
     At a kink the slope is that of the left side. The first n columns are touched, no others.
     """
-    # One branch per layer and batch: the loops over lanes below have none.
-    if kind == 0:
-        relu(n, z, slope)
-    elif kind == 1:
-        leaky_relu(n, z, slope)
-    elif kind == 2:
-        hyperbolic_tangent(n, z, slope)
-    elif kind == 3:
-        logistic(n, z, slope)
-    elif kind == 4:
-        softplus(n, z, slope)
-    elif kind == 5:
-        gelu(n, z, slope)
-    else:
-        identity(n, z, slope)
+    activation(n, z, slope)
 
 
 def relu(n: int, z: Array, slope: Array) -> None:
@@ -98,3 +83,15 @@ def identity(n: int, z: Array, slope: Array) -> None:
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = 1.0
+
+
+ACTIVATIONS: dict[str, Callable[[int, Array, Array], None]] = {
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "tanh": hyperbolic_tangent,
+    "sigmoid": logistic,
+    "softplus": softplus,
+    "gelu": gelu,
+    "identity": identity,
+}
+"""The activations by name."""

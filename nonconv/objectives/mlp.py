@@ -1,6 +1,6 @@
 """A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network per path."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -43,15 +43,15 @@ class MlpConstants(NamedTuple):
 
     widths: units per layer, the features first. weights: the row of theta where each layer's weights begin. rows: the row
     where each layer's activations begin among those of all units. units: units of all layers without the features.
-    activation: its index into ACTIVATIONS. cross_entropy, classes: whether the loss and the targets are so. decay:
-    weight_decay.
+    activation: its function; a kernel has its address. cross_entropy, classes: whether the loss and the targets are so.
+    decay: weight_decay.
     """
 
     widths: NDArray[np.int64]
     weights: NDArray[np.int64]
     rows: NDArray[np.int64]
     units: int
-    activation: int
+    activation: Callable[[int, Array, Array], None]
     cross_entropy: bool
     classes: bool
     decay: float
@@ -90,7 +90,7 @@ def prepare(h: Mlp, shape: Shape) -> MlpConstants:
         np.cumsum(numbers) - numbers,
         np.cumsum(sizes[1:]) - sizes[1:],
         int(sizes[1:].sum()),
-        ACTIVATIONS.index(h.activation),
+        ACTIVATIONS[h.activation],
         h.loss == "cross_entropy",
         shape.classes > 0,
         float(h.weight_decay),
