@@ -1,7 +1,7 @@
 """Registries: the components of one kind by name, and how a plug-in adds its own."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -91,6 +91,11 @@ class Registry(Mapping[str, Component]):
     def extended(self, components: Iterable[Component]) -> "Registry":
         """Return another registry that has these components too; this one stays as it is."""
         return Registry(self.kind, self.title, *self._components.values(), *components, common=self.common)
+
+    def cut(self, names: Container[str]) -> "Registry":
+        """Return another registry that has the components of these names alone, or the first one where it has none of them."""
+        kept = [component for name, component in self._components.items() if name in names]
+        return Registry(self.kind, self.title, *(kept or list(self._components.values())[:1]), common=self.common)
 
     @property
     def noun(self) -> str:

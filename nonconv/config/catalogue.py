@@ -9,7 +9,7 @@ configs with different plug-ins, as `nonconv check a.yaml b.yaml` does:
 The kinds are objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate and quantity.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,10 +35,17 @@ class Catalogue(Mapping[str, Registry]):
     """
 
     plugins: tuple[Plugin, ...] = ()
+    only: frozenset[str] | None = None
+    """The names that it is cut down to, see `named`."""
 
     @cached_property
     def _registries(self) -> dict[str, Registry]:
-        return {registry.kind: self._extended(registry) for registry in REGISTRIES}
+        every = {registry.kind: self._extended(registry) for registry in REGISTRIES}
+        return every if self.only is None else {kind: registry.cut(self.only) for kind, registry in every.items()}
+
+    def named(self, names: Iterable[str]) -> "Catalogue":
+        """Return a catalogue of the components with these names alone; of a kind that has none of them, of its first one."""
+        return Catalogue(self.plugins, frozenset(name for name in names if any(name in known for known in self.values())))
 
     def _extended(self, registry: Registry) -> Registry:
         theirs = [one.component for plugin in self.plugins for one in plugin.registered if one.kind == registry.kind]
@@ -58,9 +65,9 @@ class Catalogue(Mapping[str, Registry]):
         known = self["data"] if kind == "start" else {}
         return {name: component for name, component in self[kind].items() if component is not known.get(name)}
 
-    def __reduce__(self) -> tuple[type["Catalogue"], tuple[Any]]:
+    def __reduce__(self) -> tuple[type["Catalogue"], tuple[Any, ...]]:
         # A sweep travels to other machines without plug-ins; the registries are made there, since they hold functions.
-        return Catalogue, (self.plugins,)
+        return Catalogue, (self.plugins, self.only)
 
     def __getitem__(self, kind: str) -> Registry:
         return self._registries[kind]

@@ -6,6 +6,8 @@ in the words of `nonconv explain`, and the nearest name.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +17,7 @@ from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.hints import DECIMAL_SIGN, has_decimal_comma, hint_for_key, hint_for_name
 from nonconv.config.plugins import load_named
-from nonconv.config.spec import choices, component_model, experiment_model
+from nonconv.config.spec import CATALOGUES, choices, component_model, experiment_model
 from nonconv.faults.blame import blame
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
@@ -52,7 +54,7 @@ def validate(document: Document) -> BaseModel:
     of_text = list(document.problems)
     document.problems += broken
     try:
-        model = experiment_model(document.catalogue).model_validate(document.data)
+        model = _quickly_validated(document) or experiment_model(document.catalogue).model_validate(document.data)
     # All errors at once: a user fixes a config in one pass, not one error per run.
     except ValidationError as error:
         details_of_all = [details for details in error.errors(include_url=False) if not _is_repeated(details)]
@@ -63,6 +65,36 @@ def validate(document: Document) -> BaseModel:
         raise
     refuse(document.problems)
     return model
+
+
+def _quickly_validated(document: Document) -> BaseModel | None:
+    """Return the typed experiment by the model of what the document names alone: that of everything takes 0.2 s to make.
+
+    None if that finds a problem, which the whole model tells about better; and where documents name different things one after
+    the other, so that one model serves all.
+    """
+    named = document.catalogue.named(_texts(document.data) | {"constant"})  # a number alone means a constant
+    first = _first(document.catalogue)
+    first += () if first else (named,)
+    if first != [named]:
+        return None
+    with suppress(ValidationError):
+        return experiment_model(named).model_validate(document.data)
+    return None
+
+
+@lru_cache(maxsize=CATALOGUES)
+def _first(catalogue: Catalogue) -> list[Catalogue]:
+    """Return a list for what the first document with this catalogue names, always the same one."""
+    return []
+
+
+def _texts(data: Any) -> set[str]:
+    """Return all texts in a document's data, but no keys."""
+    if isinstance(data, str):
+        return {data}
+    inside = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
+    return set().union(*map(_texts, inside))
 
 
 def _is_consequence(problem: Problem, problems: Iterable[Problem]) -> bool:

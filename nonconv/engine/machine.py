@@ -10,6 +10,8 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,6 +22,8 @@ from nonconv.engine.compiling import compiling
 from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name
 from nonconv.engine.object_files import Code, Kinds, read_code, write_code
 
+RUNTIME = "_nrt_python"
+"""The extension module of numba that allocates arrays for compiled code."""
 RETURNED_NONE = (0, -2)
 """Status codes of numba's calling convention for a function that returned None."""
 
@@ -171,7 +175,7 @@ def flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
 
 def _link(code: Code) -> int:
     """Link the code and return the address of its function, valid as long as this process lives."""
-    if not all(llvm.address_of_symbol(name) or hasattr(ctypes.pythonapi, name) for name in code.needs):
+    if not _is_complete(code) and not (_offer_runtime() and _is_complete(code)):
         from nonconv.engine.compiler import offer_helpers  # half a second
 
         offer_helpers()
@@ -183,3 +187,24 @@ def _link(code: Code) -> int:
     linker.finalize_object()
     _linked.append(linker)
     return int(linker.get_function_address(code.symbol))
+
+
+def _is_complete(code: Code) -> bool:
+    """Return whether the linker knows all that the code needs."""
+    return all(llvm.address_of_symbol(name) or hasattr(ctypes.pythonapi, name) for name in code.needs)
+
+
+def _offer_runtime() -> bool:
+    """Register with the linker what arrays are allocated with: one file of numba, which it is not imported for."""
+    package = find_spec("numba")
+    folders = [str(Path(folder) / "core" / "runtime") for folder in package.submodule_search_locations or ()] if package else []
+    found = PathFinder.find_spec(RUNTIME, folders)
+    if found is None or found.loader is None:
+        return False
+    with suppress(ImportError, AttributeError):  # another version of numba may have it elsewhere
+        runtime = module_from_spec(found)
+        found.loader.exec_module(runtime)
+        for name, address in runtime.c_helpers.items():
+            llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+        return True
+    return False

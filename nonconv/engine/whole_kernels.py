@@ -12,7 +12,9 @@ from typing import Any
 
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.postproc import PostProcessor, VariableLifetime
 from numba.core.registry import cpu_target
+from numba.core.transforms import canonicalize_cfg
 
 
 def compile_whole(kernel: Any, signature: Any) -> tuple[Any, bytes]:
@@ -71,10 +73,22 @@ def _written_down() -> Iterator[None]:
         """Tell the module how memory is laid out."""
         module.data_layout = library._codegen._data_layout
 
+    process = PostProcessor.run
+
+    def postpone(processor: Any, emit_dels: bool = False, extend_lifetimes: bool = False) -> None:
+        """Leave to the last of some ten times that numba does it to find where each variable lives: the others use it not."""
+        if emit_dels or processor.func_ir.is_generator:
+            process(processor, emit_dels, extend_lifetimes)
+            return
+        processor.func_ir.blocks = canonicalize_cfg(processor.func_ir.blocks)
+        processor.func_ir.variable_lifetime = VariableLifetime(processor.func_ir.blocks)  # found when it is asked for
+        processor.func_ir.generator_info = None
+
     replaced: tuple[tuple[Any, str, Any], ...] = (
         (CPUCodeLibrary, "_optimize_functions", prepare),
         (CPUCodeLibrary, "_optimize_final_module", lambda library: None),
         (CPUCodeLibrary, "_finalize_final_module", finalize),
+        (PostProcessor, "run", postpone),
         # What Python would call: numba tells functions apart by it. Called by mistake, it raises KeyError.
         (type(cpu_target.target_context), "get_executable", lambda context, library, description, environment: {}.__getitem__),
     )
