@@ -74,14 +74,16 @@ def _written_down() -> Iterator[None]:
         module.data_layout = library._codegen._data_layout
 
     process = PostProcessor.run
+    blocks_of: Any = canonicalize_cfg
+    lifetime: Any = VariableLifetime
 
     def postpone(processor: Any, emit_dels: bool = False, extend_lifetimes: bool = False) -> None:
         """Leave to the last of some ten times that numba does it to find where each variable lives: the others use it not."""
         if emit_dels or processor.func_ir.is_generator:
             process(processor, emit_dels, extend_lifetimes)
             return
-        processor.func_ir.blocks = canonicalize_cfg(processor.func_ir.blocks)
-        processor.func_ir.variable_lifetime = VariableLifetime(processor.func_ir.blocks)  # found when it is asked for
+        processor.func_ir.blocks = blocks_of(processor.func_ir.blocks)
+        processor.func_ir.variable_lifetime = lifetime(processor.func_ir.blocks)  # found when it is asked for
         processor.func_ir.generator_info = None
 
     replaced: tuple[tuple[Any, str, Any], ...] = (
