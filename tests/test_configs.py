@@ -8,6 +8,10 @@ import pytest
 
 from kit.runs import drawn
 from kit.shipped import CONFIGS, FOLDER, MET, SMALL
+from nonconv.config import files
+from nonconv.config import validate as validation
+from nonconv.config.plugins import load_named
+from nonconv.config.spec import experiment_model
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_run
 from nonconv.results.columns import read_columns
@@ -94,3 +98,11 @@ def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
         assert "Theorem 1.1" in cell.claim
         study.run(cell, tmp_path / name, workers=2, draw=drawn)
         assert read_run(tmp_path / name).summary["theorem_1_1"] == {"applies": True, "departures": []}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_model_of_what_a_config_names_reads_it_as_the_model_of_everything_does(path: Path) -> None:
+    document = files.read(path, [])
+    document.catalogue, _ = load_named(document)
+    one, all_of_it = experiment_model(validation.cut_catalogue(document)), experiment_model(document.catalogue)
+    assert one.model_validate(document.data).model_dump() == all_of_it.model_validate(document.data).model_dump()

@@ -18,7 +18,7 @@ import pytest
 
 from kit.machine import OUTSIDE, SCALE, scaled
 from nonconv.data import DATA, continuous
-from nonconv.engine import compiler, draws, kernel_files, separable
+from nonconv.engine import compiler, draws, kernel_files, machine, separable
 from nonconv.engine.machine import Function
 from nonconv.engine.object_files import Code, Kinds
 from nonconv.numerics import arithmetic, normal, rng
@@ -131,14 +131,21 @@ def run_alone(path: Path) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_so_does_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the cache of all tests, since a network takes long to compile."""
+@pytest.mark.parametrize("data", ["diabetes", "teacher"])
+def test_so_does_a_network(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the cache of all tests, since a network takes long to compile. A teacher's examples allocate an array."""
     monkeypatch.undo()  # of `cache`
     path = tmp_path / "config.yaml"
-    path.write_text(CONFIG.replace("quadratic, data: two_point", "mlp, hidden: [2], data: diabetes"), encoding="utf-8")
+    path.write_text(CONFIG.replace("quadratic, data: two_point", f"mlp, hidden: [2], data: {data}"), encoding="utf-8")
     (_, theta), (second, same) = run_alone(path), run_alone(path)
     assert second == "False"
     assert theta == same
+
+
+def test_an_array_is_allocated_by_the_compiler_where_its_runtime_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another version of numba, say."""
+    monkeypatch.setattr(machine, "RUNTIME", "elsewhere")
+    assert not machine._offer_runtime()
 
 
 @pytest.fixture

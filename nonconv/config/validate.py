@@ -73,7 +73,7 @@ def _quickly_validated(document: Document) -> BaseModel | None:
     None if that finds a problem, which the whole model tells about better; and where documents name different things one after
     the other, so that one model serves all.
     """
-    named = document.catalogue.named(_texts(document.data) | {"constant"})  # a number alone means a constant
+    named = cut_catalogue(document)
     first = _first(document.catalogue)
     first += () if first else (named,)
     if first != [named]:
@@ -81,6 +81,11 @@ def _quickly_validated(document: Document) -> BaseModel | None:
     with suppress(ValidationError):
         return experiment_model(named).model_validate(document.data)
     return None
+
+
+def cut_catalogue(document: Document) -> Catalogue:
+    """Return the catalogue of what a document may name."""
+    return document.catalogue.named(_texts(document.data) | {"constant"})  # a number alone means a constant
 
 
 @lru_cache(maxsize=CATALOGUES)
