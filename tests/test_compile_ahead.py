@@ -82,7 +82,7 @@ def test_loops_have_the_kinds_that_are_said(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.compiles
 def test_another_process_compiles_from_the_last_part_on(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was sent is enough to make every part, of definitions too, with the names that this process looks for."""
-    of_network = learner(MLP, machine.kinds_of((0,))), finisher(MLP, machine.kinds_of((0,)))
+    of_network = learner(MLP, machine.kinds_of((0,)), 8), finisher(MLP, machine.kinds_of((0,)))
     assert all(part.function.definitions for part in of_network)
     sent, parts = started(monkeypatch), some_parts()
     ahead.compile_ahead([*of_network, *parts])

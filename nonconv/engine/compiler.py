@@ -18,7 +18,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 from numba.np.numpy_support import from_dtype
 
-from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name
+from nonconv.engine.kernel_files import KERNEL_HELPERS, TOGETHER_HELPERS, cache_folder, callees, kernel_name
 from nonconv.engine.object_files import Code, Kinds, write_cached
 from nonconv.engine.whole_kernels import compile_whole
 from nonconv.numerics import elementary, normal, student_law
@@ -60,12 +60,16 @@ INLINED_MODULES = {elementary.__name__, normal.__name__, student_law.__name__}
 
 
 @cache
-def definition(function: FunctionType, inline: Literal["never", "always"] = "never") -> Any:
-    """Return a plain function as a kernel function, with the plain functions it calls."""
-    function = KERNEL_HELPERS.get(function, function)
+def definition(function: FunctionType, inline: Literal["never", "always"] = "never", together: bool = False) -> Any:
+    """Return a plain function as a kernel function, with the plain functions it calls.
+
+    together: eight paths always move together, so that products of one path are left out.
+    """
+    chosen = KERNEL_HELPERS | TOGETHER_HELPERS if together else KERNEL_HELPERS
+    function = chosen.get(function, function)
     if not isinstance(function, FunctionType):
         return function
-    helpers = {name: definition(helper) for name, helper in callees(function).items()}
+    helpers = {name: definition(helper, together=together) for name, helper in callees(function).items()}
     # The same code with other globals: the names of helpers mean their kernel versions, and the original stays NumPy's.
     linked = FunctionType(
         function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__

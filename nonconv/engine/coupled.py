@@ -229,7 +229,7 @@ def _find_pieces(program: Program, held: list[Held], lanes: int, examined: bool)
     of_data, of_objective, of_noise, ends = held
     objective, rule, noise = program.objective.component, program.optimizer.component, program.noise
     kinds = ends.kinds, of_objective.kinds
-    learn = learner(objective, of_objective.kinds)
+    learn = learner(objective, of_objective.kinds, lanes)
     step = stepper(rule, objective, program.parts, kinds, lanes, finished=noise is not None)
     finish = finisher(objective, of_objective.kinds) if noise or examined else None
     disturb = disturber(noise.component, of_noise.kinds) if noise else None

@@ -7,11 +7,13 @@ from typing import Any
 from nonconv.engine.machine import Function, Part
 from nonconv.engine.object_files import Kinds
 from nonconv.engine.program import Parts
+from nonconv.engine.tiles import TOGETHER
 from nonconv.numerics.arithmetic import Array
 
 WHOLE, BOOLEAN, FLOAT, ROW, TABLE = "<i8", "|b1", "<f8", "<f8:1", "<f8:2"
 """Kinds of arguments of the pieces (object_files.Kinds)."""
-APART = ("forward", "softmax", "largest", "affine", "add_outer", "linear", "add_weights", "pull_back")
+PRODUCTS = ("affine", "add_outer", "linear", "add_weights", "pull_back")
+APART = ("forward", "softmax", "largest", *PRODUCTS, *(f"{name}_of_eight" for name in PRODUCTS))
 """Functions of networks that stay functions in machine code: loss and gradient call them, once for many numbers."""
 
 # `products` is imported for what the names of a dense layer's products mean in a kernel, and with it all it is made of: a
@@ -159,8 +161,8 @@ OBJECTIVE_TEMPLATE = (
     + """\
 KIND = kind_of({kinds!r})
 Constants = definitions.{constants}
-loss_ = definition(definitions.{loss})
-add_gradient_ = definition(definitions.{add_gradient})
+loss_ = definition(definitions.{loss}, together={together})
+add_gradient_ = definition(definitions.{add_gradient}, together={together})
 penalty_ = definition(definitions.{penalty})
 APART = {apart}
 
@@ -221,19 +223,21 @@ def sampler(data: Any, kinds: Kinds) -> Part:
 
 
 @lru_cache
-def learner(objective: Any, kinds: Kinds) -> Part:
-    """Return learn(constants, gradients, n, theta, x, y, out, work)."""
-    return Part(_of_objective("learn", objective, kinds), (WHOLE, BOOLEAN, WHOLE, *[TABLE] * 5))
+def learner(objective: Any, kinds: Kinds, lanes: int) -> Part:
+    """Return learn(constants, gradients, n, theta, x, y, out, work) for so many paths that move together, and for eight."""
+    return Part(
+        _of_objective("learn", objective, kinds, together=lanes == TOGETHER.lanes), (WHOLE, BOOLEAN, WHOLE, *[TABLE] * 5)
+    )
 
 
 @lru_cache
 def finisher(objective: Any, kinds: Kinds) -> Part:
     """Return finish(constants, share, theta, gradient), which makes a sum of gradients their mean, and adds
     the penalty."""
-    return Part(_of_objective("finish", objective, kinds), (WHOLE, FLOAT, ROW, ROW))
+    return Part(_of_objective("finish", objective, kinds, together=True), (WHOLE, FLOAT, ROW, ROW))
 
 
-def _of_objective(name: str, objective: Any, kinds: Kinds) -> Function:
+def _of_objective(name: str, objective: Any, kinds: Kinds, together: bool) -> Function:
     """Return a function of an objective's text."""
     constants = objective.constants
     text = OBJECTIVE_TEMPLATE.format(
@@ -246,6 +250,7 @@ def _of_objective(name: str, objective: Any, kinds: Kinds) -> Function:
         constants=constants.__name__,
         load_constants=_format_each(constants._fields, "k[{k}]"),
         apart=APART,
+        together=together,
     )
     return Function(name, text, objective.loss, objective.add_gradient, objective.penalty)
 

@@ -49,6 +49,9 @@ def _select(condition: Any, yes: Any, no: Any) -> Any:
 KERNEL_HELPERS: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: range}
 """What replaces a NumPy helper of definitions in a kernel: a plain function, or one that the compiler knows."""
 
+TOGETHER_HELPERS: dict[Any, Any] = {}
+"""What replaces it instead in kernels in which eight paths always move together: they take a third less time to compile."""
+
 
 def callees(function: Callable[..., Any]) -> dict[str, FunctionType]:
     """Return the plain Python functions that a function names among its globals, by name."""
