@@ -505,6 +505,6 @@ def test_bounds_of_an_unstated_law_hold_for_two_points() -> None:
     for p in (0.5, 0.25, 1e-3):
         law = TWO_POINT.law(TwoPoint(p_high=p), 1)
         bare = law._replace(fourth=None, tail_share=None, moments=math.nan)
-        np.testing.assert_allclose(bare.largest_kurtosis(), law.largest_kurtosis(), rtol=1e-9)
-        assert np.all(bare.least_tail_share() <= law.least_tail_share())
-        np.testing.assert_allclose(bare.least_tail_share(), law.least_tail_share(), rtol=0.05)
+        np.testing.assert_allclose(bare.largest_kurtosis, law.largest_kurtosis, rtol=1e-9)
+        assert np.all(bare.least_tail_share <= law.least_tail_share)
+        np.testing.assert_allclose(bare.least_tail_share, law.least_tail_share, rtol=0.05)

@@ -8,7 +8,7 @@ kind's registry.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -323,18 +323,8 @@ def ALWAYS(h: Parameters) -> bool:  # noqa: N802  # as above
     return True
 
 
-class Law(NamedTuple):
-    """What is known exactly of a data distribution; every array has one entry per coordinate, shape (dim,).
-
-    third_central: E (X - mean)^3. low, high: bounds, infinite where there are none. symmetric: whether every coordinate is
-    symmetric about its mean.
-
-    The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
-    infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
-    fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
-    center, spread: median, and half the distance of the quartiles, for a law without a mean or variance: a mean that does not
-    exist is nan, a variance inf where there is a mean and else nan. A symmetric law without a mean is symmetric about center.
-    """
+class _Stated(NamedTuple):
+    """The fields of a Law. Apart from it, since a NamedTuple keeps nothing besides its fields."""
 
     mean: Array
     variance: Array
@@ -347,6 +337,22 @@ class Law(NamedTuple):
     tail_share: Array | None = None
     center: Array | None = None
     spread: Array | None = None
+
+
+class Law(_Stated):
+    """What is known exactly of a data distribution; every array has one entry per coordinate, shape (dim,).
+
+    third_central: E (X - mean)^3. low, high: bounds, infinite where there are none. symmetric: whether every coordinate is
+    symmetric about its mean.
+
+    The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
+    infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
+    fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
+    center, spread: median, and half the distance of the quartiles, for a law without a mean or variance: a mean that does not
+    exist is nan, a variance inf where there is a mean and else nan. A symmetric law without a mean is symmetric about center.
+
+    What follows from these is found when it is first asked for, and kept: cells of a sweep share a law.
+    """
 
     @classmethod
     def same(
@@ -372,51 +378,52 @@ class Law(NamedTuple):
         every = {name: getattr(self, name) for name in self._fields if name not in ("symmetric", "moments")}
         return {name: array for name, array in every.items() if array is not None}
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         """Whether every coordinate has one value only."""
         return not self.varies.any()
 
-    @property
+    @cached_property
     def varies(self) -> NDArray[np.bool_]:
         """Which coordinates have more than one value, (dim,); a variance of 0 may be the square of a tiny number."""
         return np.asarray(self.low != self.high)
 
-    @property
+    @cached_property
     def middle(self) -> Array:
         """The mean of each coordinate, (dim,), or its median where there is no mean; 0 where neither is stated."""
         stated = np.zeros_like(self.mean) if self.center is None else self.center
         return np.where(np.isfinite(self.mean), self.mean, stated)
 
-    @property
+    @cached_property
     def length(self) -> Array:
         """The standard deviation of each coordinate, (dim,), or its spread where there is no variance; inf where neither is."""
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(self.variance)
         return np.where(np.isfinite(deviation), deviation, np.inf if self.spread is None else self.spread)
 
-    @property
+    @cached_property
     def has_mean(self) -> bool:
         """Whether every coordinate has a mean."""
         return not np.isnan(self.mean).any()
 
-    @property
+    @cached_property
     def has_variance(self) -> bool:
         """Whether every coordinate has a finite variance; also if it is too large for a double."""
         return self.bounded or self.moments > 2.0 or bool(np.isfinite(self.variance).all())
 
-    @property
+    @cached_property
     def bounded(self) -> bool:
         """Whether every coordinate is bounded on both sides."""
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
 
-    @property
+    @cached_property
     def finite_moments(self) -> float:
         """Up to which order absolute moments are finite: inf for a bounded law; nan if the law does not say."""
         return np.inf if self.bounded else self.moments
 
+    @cached_property
     def largest_kurtosis(self) -> Array:
-        """Return E (X - mean)^4 / variance^2, (dim,), or the most it can be; nan where nothing is known, 0 without variance."""
+        """E (X - mean)^4 / variance^2, (dim,), or the most it can be; nan where nothing is known, 0 without variance."""
         stated = np.full_like(self.mean, np.nan) if self.fourth is None else self.fourth
         if not self.bounded:
             return _ratio(_ratio(stated, self.variance), self.variance)
@@ -427,8 +434,9 @@ class Law(NamedTuple):
         # A fourth moment beyond the doubles is not infinite where the law is bounded.
         return np.where(np.isfinite(stated), _ratio(_ratio(stated, self.variance), self.variance), most)
 
+    @cached_property
     def least_tail_share(self) -> Array:
-        """Return tail_share, (dim,), or the least it can be; nan where nothing is known, 1 without variance."""
+        """tail_share, (dim,), or the least it can be; nan where nothing is known, 1 without variance."""
         if self.tail_share is not None and not np.any(np.isnan(self.tail_share)):
             return self.tail_share
         spread = np.sqrt(self.variance)

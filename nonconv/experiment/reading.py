@@ -186,7 +186,7 @@ class Reading:
         if not isinstance(self.data.component, Distribution) or getattr(self.objective.component, "numbers", None):
             return None
         make: Callable[..., Law] = self.data.component.law
-        law = make(self.loaded, self.dim)
+        law = _find_law(make, self.loaded, self.dim)
         if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law.arrays().values()):
             raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
@@ -199,6 +199,20 @@ class Reading:
     @property
     def name(self) -> str:
         return str(self.objective.component.name)
+
+
+def _find_law(make: Callable[..., Law], h: Any, dim: int) -> Any:
+    """Return what a component's `law` returns. Where the parameters hold no arrays, cells of a sweep share it."""
+    try:
+        return _find_law_once(make, h, repr(h), dim)
+    except TypeError:  # arrays have no hash
+        return make(h, dim)
+
+
+@lru_cache(maxsize=8)
+def _find_law_once(make: Callable[..., Law], h: Any, written: str, dim: int) -> Any:
+    """Do as `_find_law`. written: parameters that are equal, but written differently, as -0.0 and 0.0, are not the same."""
+    return make(h, dim)
 
 
 def _kind_of_data(objective: Any) -> str:

@@ -132,7 +132,7 @@ def _in_the_limit(law: Law, batch: float, h: Adam, noise: Array) -> bool:
     v is an average of 1 / (1 - beta2) squares, whose relative variance is the kurtosis of a batch's mean less 1.
     """
     eps = math.sqrt(h.eps) if h.eps_placement == "inside" else h.eps
-    spikes = (1.0 - h.beta2) * (3.0 + (law.largest_kurtosis() - 3.0) / batch)
+    spikes = (1.0 - h.beta2) * (3.0 + (law.largest_kurtosis - 3.0) / batch)
     # Not "above": a kurtosis that the law does not state is nan.
     steady = h.beta2 >= 0.99 and np.all(spikes <= SPIKY)
     return bool(steady and np.all(noise > 0) and np.all(eps <= SMALL * noise))

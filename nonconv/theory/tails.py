@@ -413,7 +413,7 @@ def _source(law: Law | None, cell: Cell) -> _Source:
         return _Source(nothing, nothing, nothing, np.ones_like(nothing))
     spread = np.sqrt(law.variance)
     skewness = np.where(spread > 0.0, law.third_central / law.variance / _positive(spread), 0.0)
-    found = _Source(law.variance, skewness, law.largest_kurtosis() - 3.0, law.least_tail_share())
+    found = _Source(law.variance, skewness, law.largest_kurtosis - 3.0, law.least_tail_share)
     if len(law.variance) != cell.program.dim:
         # The numbers of a datum are not the coordinates, each of which may meet all of them: the worst for each.
         worst = (found.variance.max(), np.abs(skewness).max(), found.excess.max(), found.share.min())
@@ -439,9 +439,7 @@ def _order(cell: Cell, *, with_start: bool) -> tuple[float, str]:
         "start": start_law(cell) if with_start and free else None,
     }
     for name, law in laws.items():
-        unstated = (
-            law is not None and order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share()))
-        )
+        unstated = law is not None and order > 4.0 and np.any(np.isnan(law.largest_kurtosis) | np.isnan(law.least_tail_share))
         if unstated:
             return math.nan, name
     return order, culprit
