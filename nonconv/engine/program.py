@@ -405,6 +405,8 @@ class Program:
     def _columns(self, n: Array, rates: Array) -> list[Array]:
         """Tabulate `Parts.columns` at steps n (steps,), whose learning rates are given."""
         m, found = self.modifiers, dict[str, Array]()
+        if not self.parts.columns:
+            return []
         if self.supply.drift:
             found["drift"] = self.supply.drift(n)
         for name in ("clip_value", "clip_norm", "clip_eps", "l2"):

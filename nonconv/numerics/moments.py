@@ -141,12 +141,13 @@ def estimate(m: Moments, confidence: float = 0.95, skewed: NDArray[np.bool_] | b
     value, se = _mean_and_error(m)
     if not value.size:
         return Estimate(value, se, value, value)
-    above = _deviate(m, tail)
+    skewness = _skewness(m)
+    above = _bend(m, tail, skewness)
     if np.any(skewed) and int(m.n.flat[0]) < SMALL_SAMPLE:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             least = LEAST_SKEWNESS * np.sqrt(m.m2) / m.n / np.abs(m.mean)  # of the mean: divided by a root of n twice
-            above = np.where(skewed, np.fmin(above, _bend(m, tail, np.maximum(least, _skewness(m)))), above)
-    return Estimate(value, se, value - se * _deviate(m, 1.0 - tail), value - se * above)
+            above = np.where(skewed, np.fmin(above, _bend(m, tail, np.maximum(least, skewness))), above)
+    return Estimate(value, se, value - se * _bend(m, 1.0 - tail, skewness), value - se * above)
 
 
 def lower_bound(m: Moments, error: float) -> Array:
@@ -154,7 +155,7 @@ def lower_bound(m: Moments, error: float) -> Array:
     value, se = _mean_and_error(m)
     if not value.size:
         return value
-    return np.asarray(value - se * _deviate(m, 1.0 - error))
+    return np.asarray(value - se * _bend(m, 1.0 - error, _skewness(m)))
 
 
 def _mean_and_error(m: Moments) -> tuple[Array, Array]:
@@ -165,14 +166,6 @@ def _mean_and_error(m: Moments) -> tuple[Array, Array]:
         return value, np.where(whole & (m.n > 1), np.sqrt(m.m2 / (m.n - 1.0) / m.n), np.nan)
 
 
-def _deviate(m: Moments, probability: float) -> Array:
-    """Return the quantile of (sample mean - mean) / standard error at this probability.
-
-    It is plain Student's t where the skewness is 0 or unknown.
-    """
-    return _bend(m, probability, _skewness(m))
-
-
 def _skewness(m: Moments) -> Array:
     """Return the skewness of the mean; nan where third powers of deviations leave the range of doubles."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -181,7 +174,10 @@ def _skewness(m: Moments) -> Array:
 
 
 def _bend(m: Moments, probability: float, skewness: Array) -> Array:
-    """Return the quantile of Student's t at this probability, corrected for a mean of this skewness."""
+    """Return the quantile of (sample mean - mean) / standard error at this probability, for a mean of this skewness.
+
+    It is plain Student's t where the skewness is 0 or unknown.
+    """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
         # The inverse of Hall's transformation, a cubic with an exact root.

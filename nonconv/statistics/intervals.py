@@ -80,6 +80,11 @@ class FloorIntervals(NamedTuple):
     infinite: NDArray[np.bool_]
 
 
+NO_FLOORS = FloorIntervals(
+    Estimate(*(np.empty(0) for _ in Estimate._fields)), np.empty(0), np.empty(0, np.object_), np.empty(0, np.bool_)
+)
+
+
 @lru_cache(maxsize=2)
 def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     """Return E|theta_n - xi|^2 at the recorded steps, fields of shape (xi, R)."""
@@ -112,8 +117,10 @@ def group_floor_intervals(cell: Cell, tally: Tally, group: int) -> FloorInterval
 def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorIntervals:
     """Return the intervals of floors with these moments."""
     every = rows(cell.program.plan)
+    if not every:
+        return NO_FLOORS
     known = floor_tails(cell, _remembered(cell, tally))
-    nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
+    nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0)
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
     noisy = cell.law is not None and not cell.noiseless
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
@@ -129,7 +136,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
             until = cell.known_until(row.step - row.lag)
             reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
-    lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
+    lower = np.where(reasons == "", lower_bound(floors, 0.05 / len(every)), np.nan)
     return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons, infinite), lower, reasons, infinite)
 
 

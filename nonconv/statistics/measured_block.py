@@ -208,6 +208,8 @@ def distances(seen: MeasuredBlock) -> FirstPaths:
 def lengths(squares: Array, theta: Array, target: Array) -> Array:
     """Return |theta - target| (steps, paths), given its squares (steps, paths), of theta (steps, dim, paths)."""
     found = np.sqrt(squares)
+    if found.size and found.min() >= LEAST_ROOT and found.max() < np.inf:  # neither where one is nan
+        return found
     # Where squares leave the range of doubles, as lengths in units of the largest coordinate.
     for r in np.flatnonzero(((found < LEAST_ROOT) | np.isposinf(found)).any(axis=1)):
         away = np.abs(theta[r] - target)

@@ -44,7 +44,7 @@ class FirstPaths(NamedTuple):
     @property
     def joined(self) -> NDArray[Any]:
         """All blocks as one array, with the paths along `axis`."""
-        return np.concatenate(self.blocks, axis=self.axis)
+        return self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks, axis=self.axis)
 
     @property
     def paths(self) -> int:

@@ -334,7 +334,7 @@ def _scale(cell: Cell) -> tuple[float, ...]:
     proportion to it. Empty for others.
     """
     rule, h, _ = cell.program.optimizer
-    power = power_of_size(cell)
+    power = power_of_size(cell) if cell.program.plan.spans else None
     if power is None:
         return ()
     n = np.array([span.first + 1.0 for span in cell.program.plan.spans])
@@ -381,9 +381,10 @@ def _fall_steps(cell: Cell) -> int:
 def _relaxation(cell: Cell, here: LimitPoint) -> float:
     """Return in how many steps iterates near the limit forget their start to a factor e, by the rate of the last step.
 
-    nan but for rules in proportion to gradients, whose steps in the end are rate x gain times the mean gradient.
+    nan but for rules in proportion to gradients, whose steps in the end are rate x gain times the mean gradient; and where
+    no floor is measured, so that nothing rests on it.
     """
-    if not here.curvature or here.curvature <= 0 or power_of_size(cell) != 1:
+    if not cell.program.plan.spans or not here.curvature or here.curvature <= 0 or power_of_size(cell) != 1:
         return math.nan
     share = _last_rate(cell) * _gain(cell) * here.curvature
     return 1.0 / share if share > 0.0 else math.nan
