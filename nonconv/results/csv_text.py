@@ -3,9 +3,14 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.numerics.arithmetic import Array
 
 INFINITE = "infinite"
 """The status of a mean that is infinite, since its numbers have too heavy tails: there is no value to show."""
@@ -29,6 +34,17 @@ def status(value: float) -> str:
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Write CSV in full precision: reading a number back gives the same bits."""
     return as_lines(chain([columns], rows))
+
+
+def with_gaps(numbers: Array, gaps: NDArray[np.bool_]) -> list[Any]:
+    """Return a column of numbers (rows,) that is empty where there is a gap."""
+    column: list[Any] = (np.where(gaps, "", numbers.astype(np.object_)) if gaps.any() else numbers).tolist()
+    return column
+
+
+def in_turn(tables: Iterable[Iterable[Any]]) -> Iterator[Any]:
+    """Return the first row of each table, the second row of each, and so on."""
+    return chain.from_iterable(zip(*tables, strict=True))
 
 
 def as_lines(rows: Iterable[Sequence[Any]]) -> bytes:

@@ -6,7 +6,7 @@ Intervals of quantiles hold for any law; those of means are withheld where a sam
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.quantities import titles
 from nonconv.numerics.arithmetic import Array
-from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.results.csv_text import INFINITE, as_csv, in_turn, number, status, with_gaps
 from nonconv.results.iterates import of_iterate
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.quantiles import quantile, quantiles
@@ -145,20 +145,19 @@ def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
 
 
 def _rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:
-    """Yield COLUMNS of one iterate. se is empty, as the interval does not rest on one, and so is an open end."""
+    """Return COLUMNS of one iterate. se is empty, as the interval does not rest on one, and so is an open end."""
     ordered = _ordered(tally)
     n, finite = ordered.shape[2], np.isfinite(ordered).sum(axis=2).tolist()
     # An open end is infinite where no path is.
     some_infinite = ~np.isfinite(ordered[:, :, -1])
-    columns = []
+    found, steps = [], cell.program.record.tolist()
     for k, xi in enumerate(cell.xi):
         for name, level in LEVELS.items():
             value, *ends = quantiles(ordered[k], level)
-            low, high = (np.where(np.isinf(end) & ~some_infinite[k], "", end.astype(object)).tolist() for end in ends)
-            columns.append((f"{name}: {xi.label}", value.tolist(), low, high, finite[k]))
-    for r, step in enumerate(cell.program.record.tolist()):
-        for label, value, low, high, number_finite in columns:
-            yield step, iterate, label, value[r], "", low[r], high[r], n, number_finite[r]
+            low, high = (with_gaps(end, np.isinf(end) & ~some_infinite[k]) for end in ends)
+            numbers = value.tolist(), repeat(""), low, high, repeat(n), finite[k]
+            found.append(zip(steps, repeat(iterate), repeat(f"{name}: {xi.label}"), *numbers, strict=False))
+    return in_turn(found)
 
 
 def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:

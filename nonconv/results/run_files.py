@@ -5,6 +5,7 @@ same bytes. docs/configuration.md says what each column means.
 """
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number
 from nonconv.results import counterexample, minima, missing_intervals, network, quantities, states, verdict_files
-from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.results.csv_text import INFINITE, as_csv, in_turn, number, status, with_gaps
 from nonconv.results.iterates import with_iterates
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.intervals import FEW_PATHS, Intervals, Reasons, error_intervals
@@ -95,15 +96,16 @@ def error_csv(cell: Cell, tally: Tally, errors: Intervals) -> bytes:
 
 
 def _error_rows(cell: Cell, tally: Tally, errors: Intervals) -> Iterator[tuple[Any, ...]]:
-    """Yield ERROR_COLUMNS of one iterate."""
+    """Return ERROR_COLUMNS of one iterate."""
     n = cell.program.record.astype(np.float64)
-    schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
-    steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
-    value, *interval = errors.estimate
-    shown = (np.where(errors.reasons == "", field.astype(np.object_), "") for field in interval)
-    numbers = (np.where(errors.infinite, "", value.astype(np.object_)), *shown, tally.errors.n, tally.errors.n_finite)
-    by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
-    return ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
+    schedules = (cell.program.record, cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
+    steps, (value, *interval), withheld = [values.tolist() for values in schedules], errors.estimate, errors.reasons != ""
+    found = []
+    for k, xi in enumerate(cell.xi):
+        shown = with_gaps(value[k], errors.infinite[k]), *(with_gaps(field[k], withheld[k]) for field in interval)
+        counts = tally.errors.n[k].tolist(), tally.errors.n_finite[k].tolist()
+        found.append(zip(*steps, repeat(xi.label), *shown, *counts, strict=False))
+    return in_turn(found)
 
 
 def theory_csv(cell: Cell, theory: list[dict[str, Array]]) -> bytes:
