@@ -21,10 +21,9 @@ class CellFiles:
         bundle = self.archive.read(cell)
         if bundle is not None:
             try:
-                found = unbundled(bundle.content)
+                return unbundled(bundle.content, names)
             except UNREADABLE:
                 return None
-            return {name: found[name] for name in names if name in found}
         folder = self.sweep / CELLS_FOLDER / cell
         if Path(cell).name != cell or not folder.is_dir():
             return None

@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -56,10 +56,13 @@ def bundled(identity: str, files: Mapping[str, bytes]) -> Bundle:
     return Bundle(owner(identity), b"".join(parts))
 
 
-def unbundled(content: bytes) -> dict[str, bytes]:
-    """Return the files of a bundle by name. Raises one of UNREADABLE for what `bundled` did not write."""
+def unbundled(content: bytes, names: Container[str] | None = None) -> dict[str, bytes]:
+    """Return the files of a bundle by name; only those of these names, where they are given.
+
+    Raises one of UNREADABLE for what `bundled` did not write.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        return {name: archive.read(name) for name in archive.namelist() if names is None or name in names}
 
 
 def write_bundles(file: BinaryIO, bundles: Iterable[tuple[str, Bundle]]) -> None:
