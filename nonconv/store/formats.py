@@ -1,6 +1,6 @@
 """How results are written: JSON, YAML and NPZ, each quick for thousands of small files.
 
-A sweep writes eight files or more per cell. Beside 20 ms of kernel, the Python of a short cell takes about 7, half of
+A sweep writes eight files or more per cell. Beside 10 ms of kernel, the Python of a short cell takes about 6, half of
 it for files. So JSON is indented by hand, equal YAML entries are written once, and a tally's fifty arrays are joined to
 two. The bytes of a file depend on its content alone.
 """
