@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -216,6 +216,13 @@ def _average(k: int, seen: Snapshots | Sampled) -> Array:
 
 def summary_steps(record: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
+    return _summary_steps(record.tobytes())
+
+
+@lru_cache(maxsize=8)
+def _summary_steps(recorded: bytes) -> NDArray[np.int64]:
+    """Return `summary_steps` of the steps in these bytes, which are the same in all cells of a sweep."""
+    record = np.frombuffer(recorded, dtype=np.int64)
     steps = int(record[-1])
     wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
     return np.unique([int(np.abs(record - step).argmin()) for step in wanted])

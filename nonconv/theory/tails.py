@@ -185,6 +185,13 @@ def _spread(record: Steps) -> tuple[Steps, Steps]:
 
     An iterate remembers at least as many draws as an earlier one did, as far as intervals are concerned.
     """
+    return _spread_in(record.tobytes())
+
+
+@lru_cache(maxsize=8)
+def _spread_in(recorded: bytes) -> tuple[Steps, Steps]:
+    """Choose as `_spread` does among the steps in these bytes, which are the same in all cells of a sweep."""
+    record = np.frombuffer(recorded, dtype=np.int64)
     asked = [0]
     for r, step in enumerate(record.tolist()):
         if step >= GROWTH * record[asked[-1]]:
