@@ -181,7 +181,7 @@ class Moving:
         return np.asarray(found | (self.least[own] < how.suspect).any(axis=0) if how.every else found)
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
-        """Yield the timetable of steps after + 1, ..., last, the coefficients of all programs beside each other.
+        """Yield the timetable of steps after + 1, ..., last, the coefficients of all programs one after another.
 
         No slice holds both steps with a batch from before a twin branched off and later ones.
         """
@@ -190,7 +190,7 @@ class Moving:
         for first, to in ((after, middle), (middle, end)):
             if first < to:
                 for pieces in zip(*(program.slices(length, first, to) for program in self.programs), strict=True):
-                    yield pieces[0] if len(pieces) == 1 else _beside_each_other(pieces)
+                    yield pieces[0] if len(pieces) == 1 else _joined(pieces)
 
     def go(
         self,
@@ -273,9 +273,11 @@ class Moving:
         return None if after is None else self.average / (self.program.steps - after)
 
 
-def _beside_each_other(pieces: Sequence[Slice]) -> Slice:
+def _joined(pieces: Sequence[Slice]) -> Slice:
     """Return the slices of several programs as one; their steps and draws are the same."""
-    return pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
+    steps, columns = pieces[0].coefficients.shape
+    joint = room(len(pieces) * steps, columns)
+    return pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], out=joint))
 
 
 def every_step(

@@ -123,7 +123,8 @@ class Motion(NamedTuple):
     averages (K, dim, paths): the running averages, moved in place; K is 0 where none is wanted.
     average (dim, paths): theta is added to it from index average_from of the slice on.
     lowest, highest (dim, paths): widened to hold theta after each step, unless empty.
-    coefficients (steps, columns): the PerStep fields, then the learning rate; of several programs, one after another.
+    coefficients (steps, columns): the PerStep fields, then the learning rate; (programs * steps, columns) of several
+    programs, one after another.
     batch_size (steps,): samples per step.
     marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths), and
     the averages to the next of seen_averages (len(marks), K, dim, paths); with the optimizer's own iterate as one more.

@@ -69,7 +69,7 @@ def advance(
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
     first_draw, first_replicate, k0, k1, stop, least, due, every, constants, data_constants, u, total,{arguments}
 ):
-    programs, (rows, paths) = coefficients.shape[1], theta.shape
+    programs, (rows, paths) = coefficients.shape[0], theta.shape
     dim, strata = rows // programs, hit_step.shape[0] // paths
     skipped = strata - sampled.shape[0]
     for tile in range(0, paths, LANES):
@@ -102,7 +102,7 @@ STEP_TEMPLATES: dict[Form, str] = {
     d = draw - made
 {deal}{noise}    for program in range(programs):
         j = np.uint64(program * dim + coordinate)
-        c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
+        c, rate = PerStep({load_per_step}), coefficients[program, t, -1]
         k, x = Constants({load_constants}), DataConstants({load_data_constants})
 {load}        for i in range(first, last):
 {change}            direction, s = update(c, State({load_state}), {gradient}{pull})
@@ -127,7 +127,7 @@ for m in range(batch_size[t]):
     draw += {draw_row}
 {mean}for j in range(rows):
     program = j // dim
-    c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
+    c, rate = PerStep({load_per_step}), coefficients[program, t, -1]
 {load}    for i in range(first, last):
 {change}        direction, s = update(c, State({load_state}), {gradient}{pull})
 {store}
@@ -174,7 +174,7 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form, parts: Pa
     fields = {
         "load_constants": call(objective.constants._fields, "constants[{0}][j]"),
         "load_data_constants": call(data.constants._fields, "data_constants[{0}][j]"),
-        "load_per_step": call(optimizer.per_step._fields, "coefficients[t, program, {0}]"),
+        "load_per_step": call(optimizer.per_step._fields, "coefficients[program, t, {0}]"),
         "load_state": call(optimizer.state._fields, "state[{0}, j, i]"),
         "draw_each": int(data.draws == "each"),
         "draw_row": int(data.draws == "row"),
@@ -291,7 +291,7 @@ class Kernel:
         """Move the paths of a block in place (Engine.advance)."""
         # Of a growing batch size the first slices may be single and the later ones not: both give the same bits.
         advance = self._single if m.batch_size.max() == 1 and not self._parts.clip_norm else self._batch
-        coefficients = m.coefficients.reshape(len(m.batch_size), self._programs, -1)
+        coefficients = m.coefficients.reshape(self._programs, len(m.batch_size), -1)
         advance(
             m.theta, m.state, m.average, *self._range(m), coefficients, m.batch_size, m.marks, m.snapshots,
             *m.hits, m.sampled, m.first_step, m.average_from,

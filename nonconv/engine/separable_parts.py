@@ -64,7 +64,7 @@ for program in range(programs):
         for i in range(first, last):
             norm[i] += (total[j, i] / unit[i]) * (total[j, i] / unit[i])
     for i in range(first, last):
-        share = coefficients[t, program, {clip_norm}] / (unit[i] * np.sqrt(norm[i]) + coefficients[t, program, {clip_eps}])
+        share = coefficients[program, t, {clip_norm}] / (unit[i] * np.sqrt(norm[i]) + coefficients[program, t, {clip_eps}])
         norm[i] = choose(share >= 1.0, 1.0, share)
     for j in range(program * dim, (program + 1) * dim):
         for i in range(first, last):
@@ -77,7 +77,7 @@ lowest[j, i], highest[j, i] = choose(reached < least_yet, reached, least_yet), c
 AVERAGES = """\
             for a in range(averages.shape[0]):
                 for j in range(rows):
-                    keep, weight = coefficients[t, j // dim, {first} + 2 * a], coefficients[t, j // dim, {first} + 2 * a + 1]
+                    keep, weight = coefficients[j // dim, t, {first} + 2 * a], coefficients[j // dim, t, {first} + 2 * a + 1]
                     for i in range(first, last):
                         averages[a, j, i] = keep * averages[a, j, i] + weight * theta[j, i]
 """
@@ -137,10 +137,10 @@ def lines(parts: Parts, data: Distribution, optimizer: Optimizer, load: dict[str
         "deal": DEAL.format(**deal) if ordered else "",
         "uniform": "dealt[q, i]" if ordered else "u[d, i - first]",
         "drift": " + drift" if parts.drift else "",
-        "load_drift": f"drift = coefficients[t, program, {column['drift']}]\n" if parts.drift else "",
+        "load_drift": f"drift = coefficients[program, t, {column['drift']}]\n" if parts.drift else "",
         "noise": NOISE if parts.noise else "",
         "load_noise": _load_noise(parts.noise) if parts.noise else "",
-        "load_most": f"most = coefficients[t, program, {column['clip_value']}]\n" if parts.clip_value else "",
+        "load_most": f"most = coefficients[program, t, {column['clip_value']}]\n" if parts.clip_value else "",
         "load_move": _load_move(parts, column),
         "clip_value": CLIP_VALUE if parts.clip_value else "",
         "l2": "g += l2 * theta[j, i]\n" if parts.l2 else "",
@@ -181,9 +181,9 @@ def _load_noise(law: Distribution) -> str:
 def _load_move(parts: Parts, column: dict[str, int]) -> str:
     """Return the lines that load what a step needs besides its direction."""
     return (
-        (f"l2 = coefficients[t, program, {column['l2']}]\n" if parts.l2 else "")
-        + (f"kept = coefficients[t, program, {column['decay']}]\n" if parts.decay else "")
-        + (f"pull = coefficients[t, program, {column['pull']}]\n" if parts.pull else "")
+        (f"l2 = coefficients[program, t, {column['l2']}]\n" if parts.l2 else "")
+        + (f"kept = coefficients[program, t, {column['decay']}]\n" if parts.decay else "")
+        + (f"pull = coefficients[program, t, {column['pull']}]\n" if parts.pull else "")
         + ("low, high = low_end[j], high_end[j]\n" if parts.domain else "")
     )
 
