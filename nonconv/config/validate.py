@@ -7,7 +7,6 @@ in the words of `nonconv explain`, and the nearest name.
 
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +16,7 @@ from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.hints import DECIMAL_SIGN, has_decimal_comma, hint_for_key, hint_for_name
 from nonconv.config.plugins import load_named
-from nonconv.config.spec import CATALOGUES, choices, component_model, experiment_model
+from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.faults.blame import blame
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
@@ -67,6 +66,10 @@ def validate(document: Document) -> BaseModel:
     return model
 
 
+_first_named: dict[Catalogue, Catalogue] = {}
+"""What the first document with a catalogue named, by that catalogue; there is one for each set of plug-ins."""
+
+
 def _quickly_validated(document: Document) -> BaseModel | None:
     """Return the typed experiment by the model of what the document names alone: that of everything takes 0.2 s to make.
 
@@ -74,9 +77,7 @@ def _quickly_validated(document: Document) -> BaseModel | None:
     the other, so that one model serves all.
     """
     named = cut_catalogue(document)
-    first = _first(document.catalogue)
-    first += () if first else (named,)
-    if first != [named]:
+    if _first_named.setdefault(document.catalogue, named) != named:
         return None
     with suppress(ValidationError):
         return experiment_model(named).model_validate(document.data)
@@ -86,12 +87,6 @@ def _quickly_validated(document: Document) -> BaseModel | None:
 def cut_catalogue(document: Document) -> Catalogue:
     """Return the catalogue of what a document may name."""
     return document.catalogue.named(_texts(document.data) | {"constant"})  # a number alone means a constant
-
-
-@lru_cache(maxsize=CATALOGUES)
-def _first(catalogue: Catalogue) -> list[Catalogue]:
-    """Return a list for what the first document with this catalogue names, always the same one."""
-    return []
 
 
 def _texts(data: Any) -> set[str]:
