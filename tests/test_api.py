@@ -368,7 +368,6 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", variables()["PYTHONPATH"])
-        patched.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))
         nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [[output for output in cell.outputs if output.output_type != "stream" or output.name != "stderr"] for cell in code]
     first, tail, verdicts, compared, *_, own = (outputs for outputs in shown if outputs)

@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -333,13 +334,18 @@ def value(parameter: Parameter) -> st.SearchStrategy[Any]:
         return mapping(parameters_of(Record if parameter.name == "record" else Floors))
     if parameter.name == "expect":
         return st.sampled_from(EXPECTATIONS)
-    good = [plausible for plausible in [*PLAUSIBLE, parameter.default] if is_allowed(parameter, plausible)]
+    good = [plausible for plausible in [*PLAUSIBLE, parameter.default] if is_allowed(parameter.annotation, plausible)]
     return st.integers(0, 9).flatmap(lambda k: st.sampled_from(good) if k else st.sampled_from(PLAUSIBLE) | SCALARS)
 
 
-def is_allowed(parameter: Parameter, value: Any) -> bool:
+@cache
+def adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(typed(annotation))
+
+
+def is_allowed(annotation: Any, value: Any) -> bool:
     try:
-        TypeAdapter(typed(parameter.annotation)).validate_python(value)
+        adapter(annotation).validate_python(value)
     except ValidationError:
         return False
     return True

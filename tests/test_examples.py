@@ -7,6 +7,7 @@ seeds are fixed. Each has a control: the same numbers against a wrong value, whi
 import hashlib
 import math
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ def uniforms(draws: int, n: int, seed: int = 1) -> Array:
     return rng.uniforms(rng.key(seed, "examples"), 0, draws, 0, n)
 
 
+@cache
 def callable_from_python(kernel: Any) -> Any:
-    """What kernels call has no entry for Python."""
+    """What kernels call has no entry for Python. Compiled once for all examples of a law."""
 
     def entry(k: Any, n: int, u: Array, x: Array, y: Array) -> None:
         kernel(k, n, u, x, y)
