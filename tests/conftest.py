@@ -13,6 +13,8 @@ pytest.register_assert_rewrite("kit")
 
 # What is printed is as wide as COLUMNS says, and a runner of tests may set that.
 os.environ.pop("COLUMNS", None)
+FIRST = ("test_docs.py", "test_states.py", "test_api.py", "test_sweeps.py", "test_cli.py")
+"""Files with tests of ten seconds and more: they come first, so that no worker waits for another at the end."""
 LEFT_OUT = ("slow", "compiles", "processes")
 """Markers of what `--quick` leaves out; pyproject.toml says what they mean."""
 
@@ -23,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in FIRST)
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, LEFT_OUT))]
         config.hook.pytest_deselected(items=left_out)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.runs import drawn
-from kit.shipped import CONFIGS, FOLDER, MET, SMALL
+from kit.shipped import CONFIGS, FOLDER, MET, SMALL, quickly
 from nonconv.config import files
 from nonconv.config import validate as validation
 from nonconv.config.plugins import load_named
@@ -78,7 +78,8 @@ def expected_outcomes(name: str, run: Run) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)
-def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
+def test_it_runs_at_reduced_size(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly(path, monkeypatch)
     cell = read_cell(path, SMALL)
     study.run(cell, tmp_path / "out", workers=2, draw=drawn)
     run = read_run(tmp_path / "out")

@@ -21,7 +21,7 @@ from PIL import Image
 from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, luminance, texts
 from kit.runs import drawn
-from kit.shipped import MET, SMALL
+from kit.shipped import MET, SMALL, quickly
 from nonconv import __main__, cli
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing, drawing_process, figures
@@ -118,7 +118,8 @@ SHOWN = [path for path in MET if path.stem not in ALIKE]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)
-def test_shipped_configs(path: Path, tmp_path: Path) -> None:
+def test_shipped_configs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly(path, monkeypatch)
     study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
     run = read_run(tmp_path / "out")
     for make in FIGURE_MAKERS:

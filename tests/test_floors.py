@@ -17,7 +17,7 @@ from scipy import stats
 
 from kit.coverage import coverage_script
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
-from kit.programs import SOME_OPTIMIZERS, each_engine, looked_at, make, run
+from kit.programs import LAW_OF, SOME_OPTIMIZERS, each_engine, looked_at, make, run
 from kit.programs import all_looks as seen_per_span
 from kit.strata import all_looks, mean_over_strata
 from nonconv.engine.blocks import Block, simulate
@@ -134,7 +134,7 @@ def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
 
 
 def twinned(optimizer: str, batch: str = "1", **changes: Any) -> Program:
-    return make(optimizer, dim=2, batch=batch, plan=plan_for(45, ALL), **changes)
+    return make(optimizer, LAW_OF[optimizer], dim=2, batch=batch, plan=plan_for(45, ALL), **changes)
 
 
 @each_engine
@@ -164,7 +164,7 @@ def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "track_range": True}
     with_twins = run(twinned(optimizer, "growing", **changes))
     for plan in (NO_PLAN, plan_for(45, Wanted(twin=False))):
-        without = run(make(optimizer, dim=2, batch="growing", plan=plan, **changes))
+        without = run(make(optimizer, LAW_OF[optimizer], dim=2, batch="growing", plan=plan, **changes))
         assert without.twins == without.sampled_twins == ()
         for name in ("theta", "average", "lowest", "highest"):
             assert getattr(with_twins, name).tobytes() == getattr(without, name).tobytes()
@@ -186,7 +186,6 @@ def test_spans_have_twins_of_their_own() -> None:
         assert alone.twins[0].tobytes() == run(program).twins[k].tobytes()
 
 
-@pytest.mark.compiles
 @pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 def test_twins_without_noise_are_their_paths(optimizer: str, tmp_path: Path) -> None:
     config = {
@@ -197,7 +196,7 @@ def test_twins_without_noise_are_their_paths(optimizer: str, tmp_path: Path) -> 
         "start": {"name": "normal"},
     }
     program = cell_of(tmp_path, config).program
-    block = run(program)
+    block = run(program, Reference)
     found = dict(zip(rows(program.plan), measured(program.plan, block), strict=True))
     assert {float(np.abs(values).max()) for row, values in found.items() if row.floor in ("twin", "twin_mean")} == {0.0}
     # The variance of a window is positive, unless the path has come to rest: then it is exactly 0, and no rounding error.

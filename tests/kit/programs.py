@@ -1,6 +1,7 @@
 """Programs on the quadratic, and how to simulate them with either engine."""
 
 from functools import cache
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,15 @@ each_engine = pytest.mark.parametrize(
 
 SOME_OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "amsgrad", "adabelief", "schedule_free_adamw")
 """Of the optimizers, those that differ for an engine, by their state or by what the table depends on."""
+
+CONTINUOUS = ("pareto", "uniform", "log_uniform", "normal", "truncated_normal", "student_t", "cauchy", "laplace")
+_OTHERS = [name for name in reversed([*OPTIMIZERS]) if name not in SOME_OPTIMIZERS]
+LAW_OF = dict(zip(SOME_OPTIMIZERS, CONTINUOUS, strict=True)) | dict(zip(_OTHERS, cycle(DATA), strict=False))
+"""A law for each optimizer, such that each law is met. A kernel takes a second to compile, and is used by several tests.
+
+Of SOME_OPTIMIZERS a continuous one, in which two paths never meet by chance; of rules that see signs alone one with both.
+"""
+assert set(LAW_OF.values()) == {*DATA}
 
 
 def optimizer_named(name: str) -> Optimizer:
