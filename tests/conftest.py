@@ -4,7 +4,9 @@ import gc
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -64,6 +66,21 @@ def _compiled_before() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Lines, "start", lambda lines, again: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _checkout_looked_at_once(pytestconfig: pytest.Config) -> Iterator[None]:
+    """A thousand runs ask git for the state of this checkout, in which nothing changes meanwhile."""
+    from nonconv.store import surroundings
+
+    ask, known = surroundings._git, cache(surroundings._git)
+
+    def answer(*arguments: str) -> str:
+        return known(*arguments) if Path.cwd() == pytestconfig.rootpath else ask(*arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(surroundings, "_git", answer)
         yield
 
 

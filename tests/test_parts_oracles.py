@@ -111,6 +111,7 @@ def test_decoupled_decay_on_noise() -> None:
     assert agrees(found, own, float((l2**2).mean()))
 
 
+@pytest.mark.slow
 def test_where_adamw_ends_on_the_quadratic() -> None:
     """As beta2 tends to 1 at mu c / (c + lambda r), with r = c sqrt(sigma^2 + V + (end - mu)^2); L2 would lead elsewhere."""
     data, rule = {"name": "normal", "mean": 3.0}, {"name": "adamw", "weight_decay": 0.3}
@@ -146,6 +147,7 @@ def test_clipping_by_hand() -> None:
     assert np.allclose(found, theta, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("beta2", "end"), [(0.1, 1.0), (0.999, -1.0)])
 def test_the_online_counterexample(beta2: float, end: float) -> None:
     """Reddi, Kale & Kumar (2018), theorem 1: on C x, -x, -x, ... Adam goes to the worst point of [-1, 1], if beta2 is small."""

@@ -343,6 +343,7 @@ def random_experiment(seed: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_no_path_leaves(seed: int, configured: Configured) -> None:
     cell = configured(**random_experiment(seed))
