@@ -770,12 +770,12 @@ def test_a_program_goes_with_its_last_user() -> None:
 
 @pytest.mark.compiles
 def test_stop_in_the_middle_of_a_slice() -> None:
-    """The kernel looks at the flag while it runs: this program would take twenty seconds."""
+    """The kernel looks at the flag while it runs: this program would take twenty seconds of this thread."""
     program = make("sgd", "two_point", batch="1000000", steps=500)
     engine, stop = Fused(program), np.zeros(1, dtype=np.uint8)
-    timer, started = threading.Timer(0.1, stop.fill, (1,)), time.monotonic()
+    timer, started = threading.Timer(0.1, stop.fill, (1,)), time.thread_time()
     timer.start()
     with pytest.raises(Stopped):
         simulate(program, engine, 0, 8, stop)
     timer.join()
-    assert time.monotonic() - started < 10.0
+    assert time.thread_time() - started < 3.0
