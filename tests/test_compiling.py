@@ -115,8 +115,8 @@ def test_forks_and_threads_tell_the_process_that_shows_it(lines: list[str]) -> N
             context = compiling()
             thread = Thread(target=context.__enter__)
             thread.start()
-            while not view.is_shown:
-                time.sleep(0.01)
+            thread.join()  # it may still be inside `__enter__` when the view is shown
+            assert view.is_shown
             context.__exit__(None, None, None)
         assert not view.is_shown
 
