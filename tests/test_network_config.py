@@ -19,6 +19,7 @@ import yaml
 from nonconv.checks.verification import verify_folder
 from nonconv.components.definitions import Group
 from nonconv.config.schema import json_schema
+from nonconv.engine import moving
 from nonconv.engine.moving import start_points
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
@@ -124,6 +125,16 @@ def test_other_starts(start: Any) -> None:
     assert np.all(np.isfinite(found))
     if not isinstance(start, str | dict):
         assert np.array_equal(found, np.broadcast_to(np.array(start), (3, 31)).T)
+
+
+@pytest.mark.parametrize("start", ["he", {"name": "discrete", "values": [-1, 0, 2], "probabilities": [0.5, 0.25, 0.25]}])
+def test_starts_do_not_depend_on_how_many_are_drawn_at_once(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = read({"start": start})
+    at_once = starts(cell, 5)
+    for numbers in (1, 7, 16, 80):
+        monkeypatch.setattr(moving, "DRAWN_AT_ONCE", numbers)
+        assert np.array_equal(starts(cell, 5), at_once)
+        assert np.array_equal(starts(cell, 3, first=2), at_once[:, 2:])
 
 
 def test_points_as_xi() -> None:

@@ -20,6 +20,9 @@ NOTHING_SAMPLED: Array = np.empty((0, 0, 0))
 NO_AVERAGES: Array = np.empty((0, 0, 0))
 NO_AVERAGES_SEEN: Array = np.empty((0, 0, 0, 0))
 
+DRAWN_AT_ONCE = 2**13
+"""Numbers of start points that are drawn at once: larger arrays come from the system, page by page, and go back to it."""
+
 
 class Stopped(Exception):
     """The block was asked to stop and has no result."""
@@ -39,13 +42,18 @@ def _start_points(program: Program, first: int, paths: int) -> Array:
     if not isinstance(program.start, Chosen):
         return np.repeat(program.start[:, None], paths, axis=1)
     law, parameters = program.start
-    # A stream apart from that of the data: a start drawn from a law leaves the data as they are.
-    u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
     constants = law.prepare(parameters, program.dim)
     refuse_misshapen(law, constants, program.dim)
-    if all(np.ndim(field) == 1 for field in constants):  # all coordinates at once, since there may be thousands
-        return np.asarray(law.sample(law.constants(*(field[:, None] for field in constants)), u))
-    return np.array([law.sample(law.constants(*(field[j] for field in constants)), u[j]) for j in range(program.dim)])
+    together = all(np.ndim(field) == 1 for field in constants)
+    rows = max(DRAWN_AT_ONCE // paths, 1) if together else 1  # there may be thousands of coordinates
+    # A stream apart from that of the data: a start drawn from a law leaves the data as they are.
+    stream, points = key(program.seed, "start"), np.empty((program.dim, paths))
+    for j in range(0, program.dim, rows):
+        some = points[j : j + rows]
+        u = uniforms(stream, j, len(some), first, paths)
+        own = (field[j : j + rows, None] if together else field[j] for field in constants)
+        some[:] = law.sample(law.constants(*own), u if together else u[0])
+    return points
 
 
 def start_state(program: Program, paths: int) -> Array:
