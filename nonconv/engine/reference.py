@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.program import LARGEST_BLOCK, Learning, Motion, Program
 from nonconv.numerics.arithmetic import Array, select
-from nonconv.numerics.rng import uniforms
+from nonconv.numerics.rng import Key, uniforms
 
 
 class Reference:
@@ -205,13 +205,36 @@ class Step(NamedTuple):
     noise: Array
 
 
+class Ahead:
+    """The uniforms of a stream, read in order: many are drawn at once, since a call takes longer than a few numbers."""
+
+    ENOUGH = 1024
+    """Numbers that take longer than the call."""
+
+    def __init__(self, stream: Key, motion: Motion, end: int) -> None:
+        """Draw nothing yet. end: the draw before which reading ends."""
+        self._stream, self._end = stream, end
+        self._first_replicate, self._paths = motion.first_replicate, motion.theta.shape[1]
+        self._first, self._drawn = 0, np.empty((0, self._paths))
+
+    def read(self, first: int, number: int) -> Array:
+        """Return these draws, (number, paths); first is the one after the last that was read."""
+        if first + number > self._first + len(self._drawn):
+            at_once = max(number, min(self.ENOUGH // self._paths, self._end - first))
+            self._drawn = uniforms(self._stream, first, at_once, self._first_replicate, self._paths)
+            self._first = first
+        return self._drawn[first - self._first :][:number]
+
+
 class Draws:
     """The uniforms of a motion, step by step: those of batches that are held, and of rows in an order."""
 
     def __init__(self, program: Program, motion: Motion) -> None:
         """Restore what the batches before the motion leave: the deck, and the batch that is held."""
         self._program, self._motion, self._next = program, motion, motion.first_draw
-        supply = program.supply
+        supply, samples, steps = program.supply, int(motion.batch_size.sum()), len(motion.batch_size)
+        self._data = Ahead(motion.key, motion, motion.first_draw + samples * program.draws_per_sample)
+        self._noise = Ahead(motion.noise_key, motion, (motion.first_step - 1 + steps) * program.dim)
         # A deck for each coordinate that draws its own data.
         self._decks = np.empty((program.draws_per_sample, supply.rows, motion.theta.shape[1]), dtype=np.int32)
         self._held = np.empty((0, motion.theta.shape[1]))
@@ -233,7 +256,7 @@ class Draws:
         if self._program.supply.order == "cyclic":  # nothing is random
             rows, serial = self._program.supply.rows, (first + np.arange(number)) // self._program.draws_per_sample
             return np.repeat(((serial % rows + 0.5) / rows)[:, None], m.theta.shape[1], axis=1)
-        u = uniforms(m.key, first, number, m.first_replicate, m.theta.shape[1])
+        u = self._data.read(first, number)
         if self._program.supply.order != "with_replacement":
             for k in range(number):
                 self._deal(first + k, u[k : k + 1])
@@ -241,8 +264,8 @@ class Draws:
 
     def noise_of_step(self, step: int) -> Array:
         """Return the uniforms of a step's gradient noise, (dim, paths); empty where there is none."""
-        m, dim = self._motion, self._program.dim if self._program.noise else 0
-        return uniforms(m.noise_key, (step - 1) * dim, dim, m.first_replicate, m.theta.shape[1])
+        dim = self._program.dim if self._program.noise else 0
+        return self._noise.read((step - 1) * dim, dim)
 
     def _deal(self, draw: int, u: Array) -> None:
         """Replace the uniforms of a draw, (1, paths), by those of the rows that come."""
