@@ -24,7 +24,7 @@ from nonconv.components.definitions import Component, Distribution, Initialisati
 from nonconv.components.parameters import bare, parameters_of
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.contract import data as of_data
-from nonconv.contract import plausible, programs
+from nonconv.contract import programs
 from nonconv.contract.built_in import FROM_FILES
 from nonconv.contract.findings import checks_of, findings, with_functions
 from nonconv.data import DATA
@@ -234,10 +234,9 @@ def test_contract(kind: str, component: Component, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(programs, "STEPS", 60)
     monkeypatch.setattr(of_data, "SAMPLES", 2**14)
     # Slow checks see another value of each parameter; `explain --test` sees more.
-    if kind in COMPILED:
-        monkeypatch.setattr(plausible, "MOST_USUAL", 1 + len(parameters_of(component.parameters)))
+    most = 1 + len(parameters_of(component.parameters)) if kind in COMPILED else None
     compiled = component.name in COMPILED.get(kind, (component.name,)) and component not in FROM_FILES
-    found = list(findings(kind, component, leave_out="" if compiled else "compiled"))
+    found = list(findings(kind, component, leave_out="" if compiled else "compiled", most_usual=most))
     assert [finding for finding in found if finding.reasons] == []
     assert not compiled or [finding.check for finding in found[2:] if not finding.skipped] == list(checks_of(kind, component))
 
@@ -257,10 +256,10 @@ def has_dialects(kind: Any, component: Any) -> bool:
 def test_contract_of_every_dialect(kind: str, component: Component, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every combination of choices, of whatever has no data of its own; `test_contract` varies what is no choice."""
     monkeypatch.setattr(of_data, "SAMPLES", 2**14)
-    monkeypatch.setattr(plausible, "_choices", lambda component, offered: [])
     # A config leaves out what it does not want: null is no value of a list.
     dialects = [{name: value for name, value in h._asdict().items() if value is not None} for h in examples(kind, component)]
-    found = list(findings(kind, component, [] if component in FROM_FILES else dialects, leave_out="compiled"))
+    offered = [] if component in FROM_FILES else dialects
+    found = list(findings(kind, component, offered, leave_out="compiled", vary=False))
     assert [finding for finding in found if finding.reasons] == []
 
 

@@ -58,11 +58,19 @@ def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
 
 
 def findings(
-    kind: str, component: Component, offered: Sequence[Any] = (), catalogue: Catalogue = BUILT_IN, leave_out: str = ""
+    kind: str,
+    component: Component,
+    offered: Sequence[Any] = (),
+    catalogue: Catalogue = BUILT_IN,
+    *,
+    leave_out: str = "",
+    most_usual: int | None = None,
+    vary: bool = True,
 ) -> Iterator[Finding]:
     """Run every check of one component, with the parameters its author offers as mappings, or else with plausible ones.
 
     A component that reads a table is checked with a small one. leave_out: what the names of checks to leave out begin with.
+    most_usual, vary: as in `plausible_parameters`.
     """
 
     def finding(check: str, reasons: Iterable[str], skipped: str = "") -> Finding:
@@ -75,7 +83,8 @@ def findings(
         instead = "the other checks use a small one" if examples.usual else "it has no functions to check"
         yield finding("a config can set its parameters", (), f"it reads a table; {instead}")
     else:
-        examples = plausible_parameters(kind, component, offered or OFFERED.get(component, []), catalogue)
+        offered = offered or OFFERED.get(component, [])
+        examples = plausible_parameters(kind, component, offered, catalogue, most_usual=most_usual, vary=vary)
         yield finding("a config can set its parameters", examples.reasons)
         if examples.unvaried:
             told = f"{', '.join(examples.unvaried)}: no second value is known; EXAMPLES can give some"

@@ -131,7 +131,13 @@ def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
     for t in range(steps):
         per_step = component.per_step(*(float(column[t]) for column in columns))
         direction, state = component.update(per_step, state, gradients[t])
-        yield _Step(np.broadcast_to(direction, lanes), tuple(np.broadcast_to(value, lanes) for value in state))
+        yield _Step(_on_lanes(direction, lanes), tuple(_on_lanes(value, lanes) for value in state))
+
+
+def _on_lanes(value: Any, lanes: int) -> Array:
+    """Return a value of every lane, or one that all lanes have, as an array (lanes,)."""
+    # `broadcast_to` takes longer than a step.
+    return value if np.shape(value) == (lanes,) else np.broadcast_to(value, lanes)
 
 
 @cache

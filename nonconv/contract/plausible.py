@@ -59,13 +59,22 @@ class Examples(NamedTuple):
     reasons: list[str]
 
 
-def plausible_parameters(kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue) -> Examples:
+def plausible_parameters(
+    kind: str,
+    component: Component,
+    offered: Sequence[Any],
+    catalogue: Catalogue,
+    *,
+    most_usual: int | None = None,
+    vary: bool = True,
+) -> Examples:
     """Return parameters that a config could have, in which each parameter varies.
 
     offered: mappings that the component's author gives. Other parameters are varied about the defaults, or about the first
-    mapping where some have none. Without any, plausible values are tried.
+    mapping where some have none. Without any, plausible values are tried. most_usual: how many of them every check sees, the
+    others being rare; MOST_USUAL if None. vary: whether to vary parameters at all.
     """
-    tried = _Tried(kind, component, catalogue)
+    tried = _Tried(kind, component, catalogue, MOST_USUAL if most_usual is None else most_usual)
     optional = not any(parameter.required for parameter in parameters_of(component.parameters))
     for values in offered:
         tried.add(values, must_hold=True)
@@ -78,7 +87,7 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
     if not tried.usual:
         hint = f"nothing that was tried is allowed; EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
         return Examples([], [], (), ["; ".join([*tried.refused[:1], hint])])
-    about, choices = tried.base if base is None else base, _choices(component, bool(offered))
+    about, choices = tried.base if base is None else base, _choices(component, bool(offered)) if vary else []
     for name, value, is_rare in _one_at_a_time(choices):
         tried.add(about | {name: value}, rare=is_rare)
     for pair in itertools.islice(_pairs(choices), MOST_PAIRS):
@@ -88,13 +97,13 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
 
 
 class _Tried:
-    """Collects the parameters that a component's model accepts, each once.
+    """Collects the parameters that a component's model accepts, each once, of which the first `most_usual` are usual.
 
     base: the values of the first. refused: why those that must be accepted, or those before any that is, are not.
     """
 
-    def __init__(self, kind: str, component: Component, catalogue: Catalogue) -> None:
-        self.kind, self.component, self.catalogue = kind, component, catalogue
+    def __init__(self, kind: str, component: Component, catalogue: Catalogue, most_usual: int) -> None:
+        self.kind, self.component, self.catalogue, self.most_usual = kind, component, catalogue, most_usual
         self.usual: list[Any] = []
         self.rare: list[Any] = []
         self.refused: list[str] = []
@@ -115,7 +124,7 @@ class _Tried:
             return
         self.known.add(repr(found))
         self.base = self.base if self.usual else dict(values)
-        (self.rare if rare or len(self.usual) >= MOST_USUAL else self.usual).append(found)
+        (self.rare if rare or len(self.usual) >= self.most_usual else self.usual).append(found)
 
     def unvaried(self) -> tuple[str, ...]:
         """Return the names of parameters that have one value throughout; data are the checks' own."""
