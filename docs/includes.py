@@ -12,6 +12,7 @@ The commands of a page run one after the other in a new folder that holds copies
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,13 +28,15 @@ MARKER = re.compile(r"^<!-- (include|output|setup): (.*?)(?: ; only: (.*))? -->\
 BLOCK = re.compile(r"\n?```.*?\n```\n", re.DOTALL)
 COLUMNS = 98
 LANGUAGES = {".py": "python", ".yaml": "yaml"}
+PROGRAM = f"{shlex.quote(sys.executable)} -m nonconv"
+"""What runs where a page says `nonconv`."""
 
 
-def filled(page: str) -> str:
+def filled(page: str, nonconv: str = PROGRAM) -> str:
     """The text of a page with every marked block written anew. Raises ValueError where a marker has no block."""
     text = (ROOT / page).read_text(encoding="utf-8")
     parts, position = [], 0
-    with workplace() as folder:
+    with workplace(nonconv) as folder:
         for marker in MARKER.finditer(text):
             kind, what, only = marker.groups()
             parts.append(text[position : marker.end()])
@@ -50,7 +53,7 @@ def filled(page: str) -> str:
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
+def workplace(nonconv: str = PROGRAM) -> Iterator[Path]:
     """A new folder with copies of what commands in the pages name, removed afterwards."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -58,7 +61,7 @@ def workplace() -> Iterator[Path]:
         shutil.copytree(ROOT / "docs" / "plugins", folder / "docs" / "plugins")
         program = folder / ".bin" / "nonconv"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nonconv "$@"\n', encoding="utf-8")
+        program.write_text(f'#!/bin/sh\nexec {nonconv} "$@"\n', encoding="utf-8")
         program.chmod(0o755)
         yield folder
 

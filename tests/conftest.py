@@ -85,6 +85,17 @@ def _checkout_looked_at_once(pytestconfig: pytest.Config) -> Iterator[None]:
 
 
 @pytest.fixture
+def plugin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test begins in a folder of its own, and leaves nonconv's own registries as they are."""
+    from nonconv.config.catalogue import BUILT_IN
+
+    monkeypatch.chdir(tmp_path)
+    before = {kind: [*registry] for kind, registry in BUILT_IN.items()}
+    yield
+    assert {kind: [*registry] for kind, registry in BUILT_IN.items()} == before
+
+
+@pytest.fixture
 def reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs use the reference engine: where a message is tested, nothing need be compiled."""
     from kit.engines import use_reference

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import kit.undrawn
 import nonconv
 from nonconv.cli import app
 from nonconv.report.figures import drawing_process
@@ -65,10 +67,11 @@ def lines_of(page: str) -> Iterator[tuple[int, str, bool]]:
 @heavy
 @pytest.mark.parametrize("page", INCLUDES["PAGES"])
 def test_what_a_page_quotes_is_what_there_is(page: str) -> None:
-    """Files and outputs. `make docs` writes them anew."""
+    """Files and outputs, which `make docs` writes anew. Figures are named, not drawn: tests of figures draw them."""
     if "flock" in text_of(page) and shutil.which("flock") is None:
         pytest.skip("the page holds a lock with the program flock, which is not installed")
-    assert INCLUDES["filled"](page) == text_of(page)
+    undrawn = shlex.join([sys.executable, "-P", kit.undrawn.__file__])
+    assert INCLUDES["filled"](page, undrawn) == text_of(page)
 
 
 def test_each_line_that_is_explained_is_printed() -> None:
@@ -128,7 +131,7 @@ WITH_COMMANDS = [page for page in PAGES if commands_of(page) and not page.starts
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with what commands name, and no figures: those of outputs that are quoted are drawn."""
+    """A folder with what commands name, and no figures."""
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(lambda folder: dict))
     with INCLUDES["workplace"]() as folder:
         shutil.copy(folder / "docs" / "plugins" / "signum.py", folder / "my_rule.py")
