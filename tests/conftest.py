@@ -38,15 +38,6 @@ def pytest_collection_finish() -> None:
     """Thousands of tests and all that they import last to the end: no search for garbage need walk through them."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: some tests wait for a browser, a signal or another process."""
-    from nonconv.system.processors import default_workers
-
-    return default_workers() + 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from kit.command import process_as_it_is
+from kit.processes import wait_until
 from nonconv.engine.compiling import compiling, listening
 from nonconv.experiment.binding import read_cell
 from nonconv.terminal import compiling as told
@@ -115,8 +116,8 @@ def test_forks_and_threads_tell_the_process_that_shows_it(lines: list[str]) -> N
             context = compiling()
             thread = Thread(target=context.__enter__)
             thread.start()
-            thread.join()  # it may still be inside `__enter__` when the view is shown
-            assert view.is_shown
+            thread.join()  # or it might be inside `__enter__` still
+            wait_until(lambda: view.is_shown)  # another thread passes it on
             context.__exit__(None, None, None)
         assert not view.is_shown
 
