@@ -144,9 +144,10 @@ class Stand:
         assert isinstance(task, tasks.CellsTask)
         assert task.packs
         if self.known is None:
-            (found,) = tasks.run_task(self.grid, task._replace(jobs=task.jobs[:1]), np.zeros(1, dtype=np.uint8))
-            assert isinstance(found, tasks.Done)
-            self.known = found
+            found = tasks.run_task(self.grid, task._replace(jobs=task.jobs[:1]), np.zeros(1, dtype=np.uint8))
+            assert isinstance(found, list)
+            assert isinstance(found[0], tasks.Done)
+            self.known = found[0]
         future: Future[Any] = Future()
         future.set_result([self.known] * len(task.jobs))
         return future
@@ -247,6 +248,8 @@ def test_the_survey_of_a_large_sweep_is_made_once(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     for changed in ("sweep.learning_rate=[0.05, 0.1]", "paths=71", "record.points=3"):
         assert saved_survey.load(folder, found(path, changed)[0]) is None
+    turned = written(tmp_path / "turned", GRID | {"sweep": dict(reversed(GRID["sweep"].items()))})
+    assert saved_survey.load(folder, found(turned)[0]) is None, "its cells have another order"
     (folder / UNFINISHED_FOLDER / saved_survey.SAVED).write_bytes(b"damaged")
     assert saved_survey.load(folder, grid) is None
     assert run(path, folder) == expected

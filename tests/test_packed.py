@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from kit.command import good
@@ -129,6 +130,27 @@ def test_large_cells_keep_folders_of_their_own(config: Path, tmp_path: Path, mon
     assert run(config, tmp_path / "out") == apart(config, tmp_path / "apart")
 
 
+MORE = f"paths={PATHS + 30}"
+
+
+@pytest.mark.parametrize("why", ["too few cells", "too large"])
+def test_what_archives_have_of_a_cell_does_not_count_once_it_has_a_folder(
+    why: str, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left by a sweep that was interrupted; then the same cells with more paths, which are not packed."""
+    expected, folder = apart(config, tmp_path / "new", MORE), tmp_path / "out"
+    with suppress(Interrupted):
+        outcome(config, folder, on_event=interrupt_at(4))
+    monkeypatch.setattr(cells_on_disk, *{"too few cells": ("FEW_CELLS", 10**6), "too large": ("LARGEST_PACKED", 1000)}[why])
+    with suppress(Interrupted):
+        outcome(config, folder, MORE, on_event=interrupt_at(3))
+    for name in whole_cells(folder)[:2]:
+        with opened_run(folder / CELLS_FOLDER / name) as cell:
+            rows = (cell / "error.csv").read_bytes()
+            assert (rows == expected[f"{CELLS_FOLDER}/{name}/error.csv"]) == (folder / CELLS_FOLDER / name).is_dir()
+    assert run(config, folder, MORE) == expected
+
+
 # A finished sweep
 
 
@@ -148,6 +170,23 @@ def finished(config: Path, folder: Path, *settings: str) -> bool:
     return result is not None
 
 
+def turned_around(config: Path) -> Path:
+    """The same grid with its keys in another order."""
+    document = yaml.safe_load(config.read_text())
+    document["sweep"] = dict(reversed(document["sweep"].items()))
+    return written(config.parent / "turned", document)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_order_of_swept_keys_is_that_of_the_rows(packed: bool, config: Path, tmp_path: Path) -> None:
+    """Also in a folder that has all cells; none is computed again."""
+    sweep_it = run if packed else apart
+    expected = sweep_it(turned_around(config), tmp_path / "new")
+    sweep_it(config, tmp_path / "out")
+    assert sweep_it(turned_around(config), tmp_path / "out") == expected
+    assert outcome(turned_around(config), tmp_path / "out").computed == 0
+
+
 def sweeps_read(config: Path, *settings: str) -> Sweep:
     return found(config, *settings)[0]
 
@@ -158,6 +197,8 @@ def test_a_finished_sweep_is_recognised_at_once(config: Path, tmp_path: Path) ->
     assert not finished(config, tmp_path / "out", "claim=other words")
     assert not finished(config, tmp_path / "out", "sweep.learning_rate=[0.05, 0.1]")
     assert not finished(config, tmp_path / "out", f"paths={PATHS + 1}")
+    turned = turned_around(config)
+    assert not finished(turned, tmp_path / "out"), "rows of the table have the order of the keys"
     apart(config, tmp_path / "apart")
     assert not finished(config, tmp_path / "apart"), "cells in folders are looked at one by one"
 

@@ -271,7 +271,7 @@ def overlook_more_paths(patched: pytest.MonkeyPatch) -> None:
 
 def forget_to_tidy(patched: pytest.MonkeyPatch) -> None:
     """What is whole of an unfinished sweep stays."""
-    patched.setattr(Cells, "remove_unfinished", lambda cells: None)
+    patched.setattr(Cells, "remove_unfinished", lambda cells, lost: None)
 
 
 def leave_old_files(patched: pytest.MonkeyPatch) -> None:

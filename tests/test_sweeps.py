@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from kit.sweeping import (
     whole_cells,
 )
 from nonconv.engine import blocks
+from nonconv.engine.whole import MOST_FOLLOWED
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import ConfigError, Interrupted, UsageError
@@ -471,6 +472,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv.study import loop as study
 from nonconv.system.atomic import write_whole
 from nonconv.engine import blocks
+from nonconv.engine.whole import MOST_FOLLOWED
 from nonconv.study.ready import Ready
 from nonconv.report.figures import drawing_process
 from nonconv.sweeps import flow, tasks
@@ -797,6 +799,55 @@ def test_what_was_there_of_a_cell_that_fails_is_gone(tmp_path: Path, small: Path
     assert whole_cells(tmp_path / "out") == sorted([first, second])
 
 
+class Deadly(Threads):
+    """Gives up on tasks with the learning rate 0.1, from a given path on, as Dask does where workers keep dying."""
+
+    first = 0
+
+    def submit(self, task: Any) -> "Future[Any]":
+        rates = {setting.value for job in task.jobs for setting in job.point if setting.key == "learning_rate"}
+        if 0.1 not in rates or (isinstance(task, tasks.BlocksTask) and task.last <= self.first):
+            return super().submit(task)
+        future: Future[Any] = Future()
+        future.set_exception(RuntimeError("its workers died"))
+        return future
+
+
+def deadly(first: int = 0) -> Callable[[Sweep, int], Any]:
+    def opened(sweep: Sweep, workers: int) -> Any:
+        threads = Deadly(sweep, workers)
+        threads.first = first
+        return closing(threads)
+
+    return opened
+
+
+def test_a_cell_that_kills_its_workers_spoils_no_other_of_its_task(
+    tmp_path: Path, config: Path, lasting: Callable[[float], None]
+) -> None:
+    lasting(BUNDLED)
+    ids = found(config)[1].ids
+    done = outcome(config, tmp_path / "out", kind=deadly())
+    reason = "RuntimeError: its workers died"
+    assert (done.computed, done.failures) == (4, {ids[2]: reason, ids[3]: reason})
+    assert run(config, tmp_path / "out") == run(config, tmp_path / "undisturbed")
+
+
+def test_what_there_is_of_a_cell_whose_workers_died_is_continued(
+    tmp_path: Path, small: Path, simulated: list[tuple[float, int]], lasting: Callable[[float], None]
+) -> None:
+    """Blocks that were computed, and a result of fewer paths."""
+    lasting(IN_PARTS)
+    folder = tmp_path / "out"
+    for paths, dies_at, computed in ((PATHS, STARTS[1], BLOCK), (150, 0, 2 * BLOCK)):
+        outcome(small, folder, f"paths={paths}", kind=deadly(dies_at))
+        assert [row["status"] for row in table(folder)] == ["done", "failed"]
+        simulated.clear()
+        files = run(small, folder, f"paths={paths}")
+        assert sorted(simulated) == [(0.1, first) for first in range(computed, paths, BLOCK)]
+        assert files == run(small, tmp_path / f"{paths} paths", f"paths={paths}")
+
+
 def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with breaking(monkeypatch, 0.05), pytest.raises(UsageError) as stop:
         outcome(small, tmp_path / "fast", workers=1, fail_fast=True)
@@ -868,6 +919,22 @@ def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew_if_forced(
         before = paths
         assert sorted(simulated) == [(rate, start) for rate in (0.05, 0.1) for start in range(first, to, BLOCK)]
         assert files == run(small, tmp_path / f"{paths} paths", f"paths={paths}")
+
+
+def test_a_cell_without_noise_follows_as_many_paths_as_if_it_had_begun_with_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block that holds fewer than are followed is no beginning of a run of more paths."""
+    monkeypatch.setattr(blocks, "LARGEST_BLOCK", 8)
+    still = {
+        "objective": {"name": "quadratic", "data": {"name": "discrete", "values": [1], "probabilities": [1]}},
+        "start": "normal",
+    }
+    path = config_file(tmp_path / "in", SGD | still | {"steps": 64, "sweep": {"learning_rate": [0.05, 0.1]}})
+    for paths in (8, 24, 64):
+        files = run(path, tmp_path / "out", f"paths={paths}")
+        assert files == run(path, tmp_path / f"{paths} paths", f"paths={paths}")
+        assert any(name.endswith(TALLY_FILE) for name in files) == (paths >= MOST_FOLLOWED)
 
 
 # Paths by need

@@ -41,6 +41,10 @@ class Bundle(NamedTuple):
     content: bytes
 
 
+IN_FOLDER = Bundle("", b"")
+"""In a new archive it says that a cell has a folder since: what older archives have of it does not count."""
+
+
 def owner(identity: str) -> str:
     """Return what marks the result with an identity, by this version."""
     return f"{identity} {nonconv.__version__}"
@@ -152,9 +156,10 @@ class Parts:
         return (self.packs[number].place(name) for number in reversed(self.places.get(name, ())))
 
     def read(self, name: str) -> Bundle | None:
-        """Return a bundle from the newest archive that has it whole; None if none has."""
+        """Return a bundle from the newest archive that has it whole; None if none has, or the cell has a folder since."""
         found = (self.packs[number].read(name) for number in reversed(self.places.get(name, ())))
-        return next((bundle for bundle in found if bundle), None)
+        newest = next((bundle for bundle in found if bundle), None)
+        return None if newest == IN_FOLDER else newest
 
     def clear(self) -> None:
         """Forget them all."""

@@ -38,6 +38,11 @@ class Ready:
         """What is simulated."""
         return self.cell.program
 
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether a run of more paths may begin with its blocks: it would follow no more of the first ones (engine.whole)."""
+        return self.cell.deterministic or self.program.followed in (0, MOST_FOLLOWED)
+
     @cached_property
     def engine(self) -> Engine:
         """The compiled engine of the cell alone; its kernel is compiled, or loaded from disk, when first asked for."""

@@ -12,7 +12,7 @@ values on its axes, finds the cells that it shares with an earlier one and conti
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain
@@ -30,6 +30,7 @@ from nonconv.store.formats import as_json, as_yaml, unpacked
 from nonconv.store.pack import (
     CELLS_ARCHIVE,
     CELLS_FOLDER,
+    IN_FOLDER,
     SUFFIX,
     UNFINISHED_FOLDER,
     UNREADABLE,
@@ -47,6 +48,7 @@ from nonconv.system.atomic import write_whole, writing_whole
 
 TALLY_FILE = "tally.npz"
 """The tally of whole blocks, from which a sweep with more paths continues."""
+CHECKPOINT = ".checkpoint"
 FEW_CELLS = 256
 """A sweep of at most so many cells has a folder for each, which is easier to look into."""
 LARGEST_PACKED = 65536
@@ -64,7 +66,7 @@ class Cells:
     """The cells of a sweep: `cells/`, `cells.zip`, and `unfinished.cells/`, which is removed once the sweep is finished.
 
     number: of cells in the sweep; small ones are packed where there are many, and none by default. waiting: finished ones that
-    `flush` will write. failed: those whose result was removed.
+    `flush` will write, and which of them have a folder since. failed: those whose result was removed.
     refuse_vanished: called before anything is written; raises UsageError if the sweep's folder is not there any more.
     """
 
@@ -93,7 +95,9 @@ class Cells:
         if name in self.failed:
             return None
         new = self.waiting.get(name) or self._parts.read(name)
-        return new or (None if self.path(name).exists() else self._archive.read(name))
+        if new and new != IN_FOLDER:
+            return new
+        return None if self.path(name).exists() else self._archive.read(name)
 
     def _is_packed_by(self, name: str, mark: str) -> bool:
         """Whether the newest archive that has a cell says that it is of this owner. Its content is not looked at."""
@@ -118,7 +122,7 @@ class Cells:
 
     def has_begun(self, name: str) -> bool:
         """Whether there is anything of a cell to continue from."""
-        return self.is_stored(name) or (self.unfinished / f"{name}.checkpoint").exists()
+        return self.is_stored(name) or (self.unfinished / f"{name}{CHECKPOINT}").exists()
 
     def find(self, name: str) -> Stored | None:
         """Return a cell's result, by this version; None if there is none. Only a small one is known to be undamaged."""
@@ -172,7 +176,7 @@ class Cells:
 
         They are from the cell's checkpoint, or from its stored result if that has fewer paths.
         """
-        checkpoint = read_sealed(self.unfinished / f"{name}.checkpoint", cell.identity)
+        checkpoint = read_sealed(self.unfinished / f"{name}{CHECKPOINT}", cell.identity)
         if checkpoint is not None:
             return checkpoint
         stored = self.find(name)
@@ -192,7 +196,7 @@ class Cells:
     def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
         """Save the arrays of an unfinished cell's tally. Raises OSError."""
         self.refuse_vanished()
-        write_whole(self.unfinished / f"{name}.checkpoint", sealed(cell.identity, arrays))
+        write_whole(self.unfinished / f"{name}{CHECKPOINT}", sealed(cell.identity, arrays))
 
     def publish(self, name: str, identity: str, files: Mapping[str, bytes] | Bundle) -> None:
         """Write a finished cell, whole or not at all, a small one of many at the next `flush`. Raises OSError.
@@ -206,7 +210,7 @@ class Cells:
             self.waiting[name] = files
         else:
             self._write_folder(name, files)
-        (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
+        (self.unfinished / f"{name}{CHECKPOINT}").unlink(missing_ok=True)
 
     def _write_folder(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a cell's folder by one rename. Raises OSError."""
@@ -223,6 +227,9 @@ class Cells:
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
+        self.waiting.pop(name, None)
+        if name in self._parts.places:  # written by a sweep of more cells, or of fewer paths
+            self.waiting[name] = IN_FOLDER
 
     def _move_into_place(self, half: Path, place: Path) -> None:
         """Rename the written folder to the cell's; an older one there is moved away first, then removed."""
@@ -312,11 +319,18 @@ class Cells:
         self.failed.add(name)
         self.waiting.pop(name, None)
         shutil.rmtree(self.path(name), ignore_errors=True)
-        (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
+        (self.unfinished / f"{name}{CHECKPOINT}").unlink(missing_ok=True)
 
-    def remove_unfinished(self) -> None:
-        """Remove `unfinished.cells/`, once every cell is settled."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
+    def remove_unfinished(self, lost: Collection[str] = ()) -> None:
+        """Remove `unfinished.cells/`, once every cell is settled. lost: cells whose checkpoints stay, to be continued."""
+        if not lost:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            return
+        for path in self.unfinished.glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.suffix != CHECKPOINT or path.stem not in lost:
+                path.unlink(missing_ok=True)
 
 
 def bundled_if_small(identity: str, files: Mapping[str, bytes]) -> Bundle | dict[str, bytes]:

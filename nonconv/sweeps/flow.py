@@ -58,7 +58,8 @@ OnEvent = Callable[[Event], None]
 class Flow:
     """Hands out a sweep's tasks and takes their results back in the same order, which is the grid's.
 
-    failures: why cells failed, by id. computed, reused: how many cells were computed, and were finished before.
+    failures: why cells failed, by id. lost: those of them whose workers died, and of which there is something to continue.
+    computed, reused: how many cells were computed, and were finished before.
     split: the cell whose blocks are coming in, and split_name its id. settled: the id of the last split cell that is done.
     """
 
@@ -67,6 +68,7 @@ class Flow:
         self.force, self.fail_fast, self.on_event = force, fail_fast, on_event
         self.table = Table(sweep, survey, cells)
         self.failures: dict[str, str] = {}
+        self.lost: set[str] = set()
         self.computed = self.reused = 0
         self.split: PartialCell | None = None
         self.split_name = self.settled = ""
@@ -128,9 +130,9 @@ class Flow:
             for task in self.tasks(executor.seconds, executor.cells):
                 waiting.append((task, executor.submit(task)))
                 if len(waiting) >= executor.waiting:
-                    self._take_result(*waiting.popleft())
+                    self._take_result(executor, *waiting.popleft())
             while waiting:
-                self._take_result(*waiting.popleft())
+                self._take_result(executor, *waiting.popleft())
         except Lost as lost:
             self.save_checkpoint()
             raise UsageError(f"{lost} {HOW_TO_CONTINUE}") from None
@@ -139,15 +141,9 @@ class Flow:
             why = "A worker process died (out of memory, or a plug-in ended it)."
             raise UsageError(f"{why} {HOW_TO_CONTINUE}") from None
 
-    def _take_result(self, task: Task, future: "Future[Any]") -> None:
+    def _take_result(self, executor: Executor, task: Task, future: "Future[Any]") -> None:
         """Wait for a task, and settle its cells or add its blocks."""
-        try:
-            result = future.result()
-        except (Lost, BrokenExecutor, UsageError):  # concerns every task, not this one
-            raise
-        except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
-            reason = in_one_line(error)
-            result = [Failed(reason)] * len(task.jobs) if isinstance(task, CellsTask) else Failed(reason)
+        result = _result(executor, task, future)
         try:
             self._settle_task(task, result)
         finally:
@@ -184,8 +180,9 @@ class Flow:
 
     def _end_split(self, job: CellJob, result: Done | Failed) -> None:
         """Settle the cell that is split into tasks; results of its tasks that come later are ignored."""
+        blocks = self.split.resumable if self.split else None
         self.settled, self.split = job.name, None
-        self._settle(job, result)
+        self._settle(job._replace(saved=blocks.arrays()) if blocks else job, result)
 
     def save_checkpoint(self) -> None:
         """Save the whole blocks of the cell that is split into tasks."""
@@ -198,6 +195,9 @@ class Flow:
         name, at = job.name, label(job.point)
         if isinstance(result, Failed):
             self.cells.remove(name)
+            if result.lost and job.saved:
+                self.cells.save_checkpoint(name, self.sweep.get_cell(name, job.point), job.saved)
+                self.lost.add(name)
             self.failures[name] = result.reason
             self.table.add(job, result.reason)
             self.on_event(Event(name, 0, "failed", at))
@@ -208,3 +208,22 @@ class Flow:
         self.computed += 1
         self.table.add(job, result.entry)
         self.on_event(Event(name, result.path_steps, result.entry.columns["verdict"], at))
+
+
+def _result(executor: Executor, task: Task, future: "Future[Any]") -> Any:
+    """Wait for a task. If its executor gave up on it, each of its cells is tried alone: one may be what kills the workers.
+
+    Raises Lost, BrokenExecutor or UsageError, which concern every task and not this one.
+    """
+    try:
+        return future.result()
+    except (Lost, BrokenExecutor, UsageError):
+        raise
+    except Exception as error:  # Dask's, where the workers of a task kept dying
+        failed = Failed(in_one_line(error), lost=True)
+    if not isinstance(task, CellsTask):
+        return failed
+    if len(task.jobs) == 1:
+        return [failed]
+    alone = [CellsTask((job,), task.packs) for job in task.jobs]
+    return [one for part in alone for one in _result(executor, part, executor.submit(part))]

@@ -4,6 +4,7 @@ Like a run (study.loop), a sweep brings its folder to the finished state, whatev
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
@@ -88,8 +89,8 @@ def run_sweep(
             flow.save_checkpoint()
             done = flow.computed + flow.reused
             raise Interrupted(f"Stopped. Saved in {folder}: {done} of {count(len(survey.ids), 'cell')}.") from None
-        # Before the manifest: a folder that is finished holds nothing unfinished.
-        cells.remove_unfinished()
+        # Before the manifest: a folder that is finished holds nothing unfinished, but of cells whose workers died.
+        cells.remove_unfinished(flow.lost)
         store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(sweep, survey, flow), **surroundings())
         _refuse_lost_cells(survey, cells, flow)
     return Outcome(folder, flow.computed, flow.reused, flow.failures)
@@ -118,8 +119,13 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
         changed = any(_digest(sweep, named) != entry["sha256"] for named, entry in inputs.items())
     except (OSError, KeyError, ValueError):
         return None
-    same = not changed and manifest["config"] == written_config(sweep, places)
+    same = not changed and _is_same(manifest["config"], written_config(sweep, places))
     return manifest if same and is_readable(read_sweep_result, folder) else None
+
+
+def _is_same(config: Any, other: Any) -> bool:
+    """Whether two configs have the same cells in the same order, which is that of the swept keys."""
+    return bool(config == other) and json.dumps(config["sweep"], default=repr) == json.dumps(other["sweep"], default=repr)
 
 
 def _has_words(sweep: Sweep, manifest: dict[str, Any]) -> bool:
@@ -138,7 +144,7 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     if not store.is_finished():
         return False
     manifest = store.manifest()
-    if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
+    if manifest.get("digest") != survey.digest or manifest.get("failed") or not _is_same(manifest.get("config"), survey.config):
         return False
     if not _has_words(sweep, manifest) or not is_readable(read_sweep_result, store.path):
         return False

@@ -86,9 +86,10 @@ class Done(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Why a cell has no result."""
+    """Why a cell has no result. lost: its workers died, so what there is of it may be continued."""
 
     reason: str
+    lost: bool = False
 
 
 class PartialCell:
@@ -111,7 +112,7 @@ class PartialCell:
     def add(self, block: Tally) -> None:
         """Add the block that begins with path `self.paths`."""
         self.tally = self.tally + block if self.tally else block
-        if self.tally.paths % block_size(self.cell.program) == 0:
+        if self.ready.can_be_continued and self.tally.paths % block_size(self.cell.program) == 0:
             self.resumable = self.tally
 
     def has_enough(self) -> bool:

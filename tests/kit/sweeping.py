@@ -16,7 +16,7 @@ from nonconv.cli import app
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.store import folder as store
 from nonconv.store.folder import LOCK, damaged
-from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, Parts, unbundled
+from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, IN_FOLDER, Pack, Parts, unbundled
 from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
@@ -110,6 +110,8 @@ def whole_cells(folder: Path) -> list[str]:
         for name in pack.places:
             bundle = pack.read(name)
             assert bundle is not None
+            if bundle == IN_FOLDER:
+                continue
             files = unbundled(bundle.content)
             known = json.loads(files[store.MANIFEST])["files"]
             digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
