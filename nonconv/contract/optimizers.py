@@ -118,6 +118,10 @@ class _Step(NamedTuple):
     direction: Array
     state: tuple[Array, ...]
 
+    def of(self, lanes: slice) -> "_Step":
+        """Return what it left on some lanes."""
+        return _Step(self.direction[lanes], tuple(value[lanes] for value in self.state))
+
 
 def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
     """Feed gradients (steps, lanes) to the rule and yield each step.
@@ -267,10 +271,11 @@ def _bound_is_measured(component: Optimizer, h: Any) -> None:
     """
     noise, spike = _normals()[:WATCHED] / LARGE, np.arange(WATCHED)[:, None] == WATCHED // 4
     grown = np.minimum(2.0 ** np.arange(WATCHED), HUGE)[:, None]
-    usual, *huge = (
-        max(float(np.nanmax(np.abs(step.direction))) for step in _walk(component, h, gradients))
-        for gradients in (noise, np.where(spike, HUGE, noise), noise * grown, np.abs(noise) * HUGE)
-    )
+    gradients = (noise, np.where(spike, HUGE, noise), noise * grown, np.abs(noise) * HUGE)
+    longest: Array = np.zeros(sum(some.shape[1] for some in gradients))
+    for step in _walk(component, h, np.hstack(gradients)):
+        np.fmax(longest, np.abs(step.direction), out=longest)  # passes over nan
+    usual, *huge = (float(part.max()) for part in np.split(longest, len(gradients)))
     if component.bounded_direction(h) and max(huge) > FARTHEST * usual:
         what = f"bounded_direction says yes, but gradients of {HUGE:g} give directions {max(huge) / usual:.2g} times as long"
         raise Broken(f"{what} as gradients of about 1", component.bounded_direction)
@@ -364,9 +369,10 @@ def _grows_as_squares(at_zero: Array, small: Array, large: Array) -> bool:
 def _squares_are_stated(component: Optimizer, h: Any) -> None:
     """Compare `squares` with the fields that grow as squares of gradients do, and with whether their root divides."""
     gradients = _normals()[:QUIET]
-    *_, small, last = _walk(component, h, np.vstack([gradients, np.zeros((1, gradients.shape[1]))]))
-    *_, large, _ = _walk(component, h, np.vstack([gradients * LARGE, np.zeros((1, gradients.shape[1]))]))
-    *_, without, _ = _walk(component, h, np.zeros((QUIET + 1, gradients.shape[1])))
+    beside = np.hstack([gradients, gradients * LARGE, np.zeros_like(gradients)])
+    *_, before, after = _walk(component, h, np.vstack([beside, np.zeros((1, beside.shape[1]))]))
+    small, large, without = (before.of(slice(first, first + LANES)) for first in range(0, 3 * LANES, LANES))
+    last = after.of(slice(LANES))
     fields = zip(component.state._fields, without.state, small.state, large.state, strict=True)
     squares = [name for name, at_zero, a, b in fields if np.any(a != at_zero) and _grows_as_squares(at_zero, a, b)]
     stated = component.squares
