@@ -177,13 +177,13 @@ def find(found: Sequence[Speed], program: str, cores: int) -> Speed | None:
     return next((s for s in found if (s.program, s.cores) == (program, cores) and s.times), None)
 
 
-def unsteady(found: Sequence[Speed]) -> str:
+def unsteady(steady: Sequence[bool]) -> str:
     """A warning about programs whose rounds differ by more than they can be blamed for, or nothing."""
-    noisy = sum(speed.spread > STEADY for speed in found)
+    noisy = len(steady) - sum(steady)
     if not noisy:
         return ""
     return (
-        f"{noisy} of {len(found)} programs, marked noisy, took more than {STEADY} times as long in one round as in another,"
+        f"{noisy} of {len(steady)} programs, marked noisy, took more than {STEADY} times as long in one round as in another,"
         " also when they were measured again: the machine had other things to do. Do not trust their ratios."
     )
 
@@ -387,7 +387,7 @@ def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]
     targets += [Target(*found) for found in sweep.targets]
     summary = Table("Targets", ("what", "measured", "target", ""), tuple(target.row() for target in targets))
     show(summary, console)
-    return [summary, *tables], unsteady(measured)
+    return [summary, *tables], unsteady([*(speed.spread <= STEADY for speed in measured), *sweep.steady])
 
 
 def groups(plan: Plan, folder: Path) -> Iterator[tuple[str, Size, list[Job]]]:

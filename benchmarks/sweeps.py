@@ -45,10 +45,14 @@ class Size(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Medians of seconds, MB, and what was aimed at: (what, measured, bound, unit, whether it is to be at least that)."""
+    """Medians of seconds, MB, and what was aimed at: (what, measured, bound, unit, whether it is to be at least that).
+
+    steady: of each program, whether its rounds differ by no more than on an idle machine.
+    """
 
     tables: list[Table]
     targets: list[tuple[str, float, float, str, bool]]
+    steady: list[bool]
 
 
 def measured(
@@ -61,7 +65,7 @@ def measured(
     jax: list[list[float]] = []
     for number in range(size.rounds + MOST_AGAIN):
         if number >= size.rounds:
-            if all(_steady(times) for times in (*engine.values(), *whole.values())):
+            if all(map(_steady, (*engine.values(), *whole.values(), *others(far, jax)))):
                 break
             tell("one more round, since rounds differed")
         else:
@@ -80,6 +84,11 @@ def measured(
         if find_spec("jax"):
             jax.append(_jax(size))
     return _result(size, engine, whole, far, jax, _memory(nonconv, folder))
+
+
+def others(far: list[float], jax: list[list[float]]) -> list[list[float]]:
+    """The rounds of the Dask cluster and of each generator of JAX, as far as they are installed."""
+    return [*([far] if far else []), *(list(times) for times in zip(*jax, strict=True))]
 
 
 def _steady(times: Sequence[float]) -> bool:
@@ -168,14 +177,17 @@ def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[lis
             ("sweep, its kernel on disk, 2 cores: over JAX's bare loop, lowest of the rounds", min(ratios), 1.0, "×", False)
         )
     if far:
-        rows.append(_row("`nonconv sweep`, Dask, two single-thread workers", statistics.median(far), size))
+        rows.append(_row("`nonconv sweep`, Dask, two single-thread workers", statistics.median(far), size, not _steady(far)))
+        # Its workers have their kernels too.
         targets.append(
-            ("sweep: Dask over workers of this machine", statistics.median(far) / sweep[2, "cold"], 1.15, "×", False)
+            ("sweep: Dask over workers of this machine", statistics.median(far) / sweep[2, "warm"], 1.15, "×", False)
         )
     for name, times in zip(("rbg", "threefry (default)"), zip(*jax, strict=True), strict=False):
-        rows.append((f"JAX scan, {name}, {size.jax_steps} steps, 2 cores", "", f"{statistics.median(times):.2f}"))
+        mark = "" if _steady(times) else " (noisy)"
+        rows.append((f"JAX scan, {name}, {size.jax_steps} steps, 2 cores", "", f"{statistics.median(times):.2f}{mark}"))
     title = f"The grid of adam_betas, {CELLS} cells × {size.paths} paths × {size.steps} steps, from the shell to the heat map"
-    return Result([Table(title, ("program", "seconds", "ns per path-step"), tuple(rows))], targets)
+    steady = list(map(_steady, (*engine.values(), *whole.values(), *others(far, jax))))
+    return Result([Table(title, ("program", "seconds", "ns per path-step"), tuple(rows))], targets, steady)
 
 
 def _row(program: str, seconds: float, size: Size, noisy: bool = False) -> tuple[str, ...]:
