@@ -248,6 +248,8 @@ def test_the_survey_of_a_large_sweep_is_made_once(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     for changed in ("sweep.learning_rate=[0.05, 0.1]", "paths=71", "record.points=3"):
         assert saved_survey.load(folder, found(path, changed)[0]) is None
+    changed_look = written(tmp_path / "look", GRID | {"figures": {"title": "Another one"}})
+    assert saved_survey.load(folder, found(changed_look)[0]) is None
     turned = written(tmp_path / "turned", GRID | {"sweep": dict(reversed(GRID["sweep"].items()))})
     assert saved_survey.load(folder, found(turned)[0]) is None, "its cells have another order"
     (folder / UNFINISHED_FOLDER / saved_survey.SAVED).write_bytes(b"damaged")

@@ -392,6 +392,8 @@ FROM_OUTSIDE = {
     "file of numpy": ("F = np.loadtxt('table.txt', ndmin=1)", "F[0]"),
     "default": ("import os\ndef f(x, factor=float(os.environ['F'])):\n    return factor * x", "f(1.0)"),
     "executed": ("import os\nexec('F = ' + os.environ['F'])", "F"),
+    "compiled": ("import os, numba\nF = float(os.environ['F'])\n@numba.njit\ndef f(x):\n    return F * x", "f(1.0)"),
+    "enumeration": ("import os\nfrom enum import Enum\nclass E(Enum):\n    F = float(os.environ['F'])", "E.F.value"),
     "imported by name": ("import importlib\nF = importlib.import_module('neighbour').FACTOR", "F"),
 }
 

@@ -46,10 +46,23 @@ class Written(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A component with its parameters, as a config names it."""
+    """A component with its parameters, as a config names it.
+
+    Two are equal if their parameters are written alike: what is kept for one, as the values of a schedule, would not be right
+    for parameters of -0.0 instead of 0.0.
+    """
 
     component: Any
     parameters: Any
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, other) is True and repr(self.parameters) == repr(other.parameters)  # type: ignore[attr-defined]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return tuple.__hash__(self)
 
 
 K = TypeVar("K")

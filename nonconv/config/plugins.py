@@ -23,7 +23,7 @@ from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugin_checks import Refused, refuse_unusable
 from nonconv.config.plugin_reads import RefusedImport, guarded, outside, refuse_reads
-from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
+from nonconv.faults.blame import VALUES, Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem
 from nonconv.system.reading import MOST_CONFIG_BYTES, read_file
@@ -182,6 +182,7 @@ def _execute(path: Path, content: bytes, digest: str, name: str) -> Plugin:
     except BaseException as error:
         del sys.modules[name]
         raise (error if isinstance(error, Refused | KeyboardInterrupt) else Refused(_describe_failure(path, error))) from None
+    setattr(module, VALUES, values)
     return Plugin(path, digest, values, content, module, tuple(collector.found))
 
 

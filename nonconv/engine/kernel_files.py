@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 import nonconv
 from nonconv.components.reads import written_values
+from nonconv.faults.blame import VALUES
 from nonconv.numerics import arithmetic
 
 COMPILE_TIME_MODULES = (
@@ -84,14 +85,14 @@ def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
         waiting += callees(function).values()
         if isinstance(function, FunctionType):
             values.update(f"{function.__module__} {function.__qualname__} {value}" for value in written_values(function))
-    versions = (nonconv.__version__, version("numba"), np.__version__, sys.version)
+    versions = (nonconv.__version__, version("numba"), version("llvmlite"), np.__version__, sys.version)
     return f"kernel_{digest(text, *sorted(map(source, modules)), *sorted(values), *versions)}"
 
 
 def source(module: str) -> str:
-    """Return the text of a module, imported or not."""
+    """Return the text of a module, imported or not; of a plug-in also the digest of what it reads of its surroundings."""
     if module in sys.modules:
-        return inspect.getsource(sys.modules[module])
+        return inspect.getsource(sys.modules[module]) + getattr(sys.modules[module], VALUES, "")
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None

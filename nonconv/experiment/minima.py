@@ -76,14 +76,17 @@ def find_minima(
     dim = len(law.mean)
     stated, found = _stated(objective, law), {}
     fields = [*objective.constants, *data.constants, *(domain or ())]
-    kinds = _kinds(fields, dim)
+    # By their text too: constants may be rounded to the same numbers.
+    kinds, written = _kinds(fields, dim), repr(data.parameters)
     for j in sorted(set(kinds)):
         points = None if stated is None else stated[j].tobytes()
-        key = (objective.component, data.component, domain is None, _digest(fields, j), points)
-        if key not in _FOUND:
+        key = (objective.component, data.component, domain is None, _digest(fields, j), points, written)
+        known = _FOUND.get(key)
+        if known is None:
             one = MeanLoss(objective, data, law, j, domain)
-            _remember(key, _compare(one, one.minima(None if stated is None else stated[j])))
-        found[j] = _FOUND[key]
+            known = _compare(one, one.minima(None if stated is None else stated[j]))
+            _remember(key, known)
+        found[j] = known
     return tuple(found[j] for j in kinds)
 
 
@@ -166,7 +169,8 @@ def _stated(objective: Configured[Objective], law: Law) -> Sequence[Array] | Non
 
 def _kinds(fields: Sequence[Any], dim: int) -> list[int]:
     """Return for each coordinate the first one with the same numbers in all fields (dim, ...)."""
-    if all((field == field[:1]).all() for field in fields):
+    # Bytes are compared: 0.0 and -0.0 may not be alike.
+    if all(np.asarray(field).tobytes() == np.asarray(field[0]).tobytes() * dim for field in fields):
         return [0] * dim
     first: dict[bytes, int] = {}
     return [first.setdefault(b"".join(np.ascontiguousarray(field[j]).tobytes() for field in fields), j) for j in range(dim)]

@@ -206,13 +206,23 @@ def _find_law(make: Callable[..., Law], h: Any, dim: int) -> Any:
     try:
         return _find_law_once(make, h, repr(h), dim)
     except TypeError:  # arrays have no hash
-        return make(h, dim)
+        return _unchanging(make(h, dim))
 
 
 @lru_cache(maxsize=8)
 def _find_law_once(make: Callable[..., Law], h: Any, written: str, dim: int) -> Any:
     """Do as `_find_law`. written: parameters that are equal, but written differently, as -0.0 and 0.0, are not the same."""
-    return make(h, dim)
+    return _unchanging(make(h, dim))
+
+
+def _unchanging(law: Any) -> Any:
+    """Return a law with arrays of its own that nobody can change: what is found from it is shared."""
+    if not isinstance(law, Law):
+        return law
+    own: dict[str, Any] = {name: np.array(array) for name, array in law.arrays().items()}
+    for array in own.values():
+        array.flags.writeable = False
+    return law._replace(**own)
 
 
 def _kind_of_data(objective: Any) -> str:

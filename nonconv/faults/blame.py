@@ -67,6 +67,8 @@ class Plugin:
         return f"{self.digest}-{self.values}" if self.values else self.digest
 
 
+VALUES = "__values__"
+"""The name in a plug-in's module of `Plugin.values`, for what sees only its functions."""
 source_lines: dict[str, list[str]] = {}
 """The lines of every file executed so far, by the name that tracebacks give it."""
 

@@ -9,10 +9,24 @@ Value = float | tuple[float, ...]
 
 
 class Constants(dict[str, Value]):
-    """Constants by name: a mapping that is never changed, so that parameters can be compared and hashed."""
+    """Constants by name: a mapping that is never changed, so that parameters can be compared and hashed.
+
+    Two are equal if they are written alike: 0.0 and -0.0 are not, since 1/c tells them apart.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return dict.__eq__(self, other) and _written(self) == _written(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # a dict has none since it can change
         return hash(tuple(sorted(self.items(), key=lambda pair: pair[0])))
+
+
+def _written(constants: Any) -> list[tuple[str, str]]:
+    """Return names and numbers as text, in the order of the names."""
+    return sorted((name, repr(value)) for name, value in constants.items())
 
 
 def read(text: str, variables: tuple[str, ...], constants: Mapping[str, Any], most: int = 0) -> Formula:

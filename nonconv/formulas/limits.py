@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
+from threading import RLock
 from typing import Any, NamedTuple
 
 from nonconv.formulas.reading import COMPARE, VALUES, Call, Node
@@ -461,6 +462,9 @@ class _TooManyCalls(BaseException):
     """Raised within sympy; no Exception, which it may catch."""
 
 
+_one_at_a_time = RLock()
+
+
 @contextmanager
 def _few_calls(search: _Search) -> Iterator[None]:
     """Raise _TooManyCalls within this context after as many calls as a search has left. sympy forgets what it knows before.
@@ -469,7 +473,6 @@ def _few_calls(search: _Search) -> Iterator[None]:
     """
     from sympy.core.cache import clear_cache
 
-    clear_cache()
     before = sys.getprofile()
 
     def count(frame: Any, event: str, argument: Any) -> None:
@@ -478,11 +481,13 @@ def _few_calls(search: _Search) -> Iterator[None]:
         if search.calls_left < 0 and not frame.f_code.co_flags & inspect.CO_GENERATOR:
             raise _TooManyCalls
 
-    sys.setprofile(count)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
+    with _one_at_a_time:  # threads share what sympy knows
+        clear_cache()
+        sys.setprofile(count)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
 
 
 def _expression(search: _Search, node: Node, n: Any) -> Any:

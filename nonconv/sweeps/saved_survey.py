@@ -71,5 +71,5 @@ def _decides_alone(sweep: Sweep) -> bool:
 
 def _key(sweep: Sweep) -> str:
     """Return what the survey depends on, as a hash: on the order of swept keys too, which is that of the cells."""
-    found = {"config": sweep.config, "name": sweep.name, "code": code()}
+    found = {"config": sweep.config, "name": sweep.name, "figures": sweep.figures, "code": code()}
     return hashlib.sha256(json.dumps(found, default=repr).encode()).hexdigest()
