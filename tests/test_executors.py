@@ -286,6 +286,24 @@ def test_a_killed_worker_is_noticed_where_its_pool_waits(monkeypatch: pytest.Mon
     assert workers[1].exitcode == -signal.SIGKILL
 
 
+@pytest.mark.processes
+@where_it_forks
+@forking
+@pytest.mark.parametrize("kind", ["processes", POOL])
+def test_processes_of_the_calling_program_are_none_of_its_workers(small: Path, kind: str) -> None:
+    own = get_context("fork").Process(target=wait_until, args=(bool,))
+    own.start()
+    try:
+        with opened(small, kind, 2)() as executor:
+            assert executor.watch.workers == {*active_children()} - {own}
+            assert executor.watch.workers
+            executor.watch.end()
+        assert own.is_alive()
+    finally:
+        own.kill()
+        own.join()
+
+
 def write_half_a_result(queue: Any) -> None:
     """Write the length of a result and nothing else, and be killed."""
     os.write(queue._writer.fileno(), (1000).to_bytes(4, "big"))
