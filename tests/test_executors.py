@@ -161,15 +161,26 @@ def lion_with_a_table() -> str:
     return text.replace("update=update", "update=update, at_step=at_step")
 
 
+def config_with_a_failing_cell(folder: Path, statement: str) -> Path:
+    """A sweep of two cells with a plug-in, which does this in the first one."""
+    fails = f"{AT_STEP}    if n[0] == 1.0 and h.beta1 == 0.5:\n        {statement}\n"
+    (folder / "lion.py").write_text(lion_with_a_table().replace(AT_STEP, fails), encoding="utf-8")
+    swept = {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
+    return config_file(folder, SMALL | swept)
+
+
+@pytest.mark.usefixtures("_stubbed")
+@pytest.mark.parametrize("statement", ['raise ValueError("no")', "raise SystemExit(7)"])
+def test_a_cell_whose_plugin_raises_costs_nothing_in_a_dry_run(tmp_path: Path, statement: str) -> None:
+    path = config_with_a_failing_cell(tmp_path, statement)
+    left = json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)
+    assert (left["done"], 2 * left["path_steps_left"]) == (0, left["path_steps"])
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("kind", [*LOCAL_EXECUTORS, POOL])
 def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
-    text = lion_with_a_table()
-    leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
-    path = config_file(
-        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
-    )
-    (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
+    path = config_with_a_failing_cell(tmp_path, 'print("bye"); raise SystemExit(7)')
     command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 5, done.stderr
