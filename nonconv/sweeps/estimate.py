@@ -15,12 +15,13 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
 from nonconv.experiment.cell import Cell
+from nonconv.faults.blame import PLUGIN_ERRORS
 from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.costs import NANOSECONDS_PER_SAMPLE, estimate_seconds
 from nonconv.sweeps.executors.protocol import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
-from nonconv.sweeps.tasks import PLUGIN_ERRORS, compute_cell
+from nonconv.sweeps.tasks import compute_cell
 
 MOST_TRIALS, TRIAL_STEPS, TRIAL_PATHS = 4, 2000, 8
 """Kinds of cells that are tried, at most; steps of a trial; and paths of the trial of what else a cell costs."""
