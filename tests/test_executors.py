@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import partial
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_all_start_methods, get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -435,9 +435,46 @@ def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path,
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
+OWN_POOL = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+
+def note(event):
+    with Path(__file__).with_name("log").open("a") as log:
+        print(event, file=log)
+
+
+def make(max_workers, how):
+    return ProcessPoolExecutor(max_workers, get_context(how), note, ["begun"])
+
+
+note("executed")
+"""
+
+
+@pytest.mark.processes
+@forking
+@pytest.mark.parametrize("how", get_all_start_methods())
+@pytest.mark.parametrize("name", ["{}.py", "{}"])
+def test_a_file_is_executed_once_in_each_process_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, how: str, name: str
+) -> None:
+    """A fork has what the command has; other workers import from the file's folder what a pool sends them."""
+    own, before = f"pool_{how}_{len(name)}", [*sys.path]
+    (tmp_path / "pools").mkdir()
+    (tmp_path / "pools" / f"{own}.py").write_text(OWN_POOL)
+    monkeypatch.chdir(tmp_path if name == "{}.py" else tmp_path / "pools")
+    kind = f"pools/{own}.py:make" if name == "{}.py" else f"{own}:make"
+    check(Choice(kind, options={"how": how}))
+    with opened(small, kind, 1, options={"how": how})():
+        assert (tmp_path / "pools" / "log").read_text().split() == ["executed"] * (1 if how == "fork" else 2) + ["begun"]
+    assert sys.path == before
+
+
 def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     Path("pools.py").write_text(
         "from concurrent.futures import ThreadPoolExecutor\n"
         "ready = ThreadPoolExecutor(1)\n"
@@ -448,9 +485,18 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for kind in ("pools.py:make", "pools:make", f"{tmp_path}/pools.py:make"):
         made = named.maker(named.load(kind, "-"), kind, "-", {"name": "mine"}, 3)()
         assert (made._max_workers, made._thread_name_prefix) == (3, "mine")
+    assert named.load("pools.py:ready", "-") is named.load(f"{tmp_path}/pools.py:ready", "-") is named.load("pools:ready", "-")
+    # A file may have the name of a library, which it does not hide.
+    monkeypatch.delitem(sys.modules, "zipapp", raising=False)
+    Path("zipapp.py").write_text("from zipapp import create_archive as make\nclass Own:\n    pass\n")
+    assert named.load("zipapp.py:make", "-") is named.load("zipapp:create_archive", "-")
+    own = named.load("zipapp.py:Own", "-")
+    assert own is named.load("./zipapp.py:Own", "-") is pickle.loads(pickle.dumps(own))
+    Path("zipfile.py").write_text("1 / 0\n")
     refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pools.py:mak", {}, "--executor pools.py:mak: pools.py has no 'mak'\n  did you mean make?"),
         ("pols.py:make", {}, "--executor: there is no file pols.py"),
+        ("zipfile.py:make", {}, "--executor: zipfile.py cannot be imported (ZeroDivisionError: division by zero)"),
         ("pols:make", {}, "--executor: there is no module 'pols', neither installed nor in this folder"),
         ("os:path", {}, "path is a module; a concurrent.futures.Executor is needed, or a function that returns one"),
         ("pools:make", {"nam": 1}, "got an unexpected keyword argument 'nam'\n  it takes: max_workers, name"),
