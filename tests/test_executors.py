@@ -493,10 +493,12 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     own = named.load("zipapp.py:Own", "-")
     assert own is named.load("./zipapp.py:Own", "-") is pickle.loads(pickle.dumps(own))
     Path("zipfile.py").write_text("1 / 0\n")
+    Path("reads.py").write_text("open('nothing')\n")
     refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pools.py:mak", {}, "--executor pools.py:mak: pools.py has no 'mak'\n  did you mean make?"),
         ("pols.py:make", {}, "--executor: there is no file pols.py"),
         ("zipfile.py:make", {}, "--executor: zipfile.py cannot be imported (ZeroDivisionError: division by zero)"),
+        ("reads.py:make", {}, "--executor: reads.py cannot be imported (FileNotFoundError: [Errno 2]"),
         ("pols:make", {}, "--executor: there is no module 'pols', neither installed nor in this folder"),
         ("os:path", {}, "path is a module; a concurrent.futures.Executor is needed, or a function that returns one"),
         ("pools:make", {"nam": 1}, "got an unexpected keyword argument 'nam'\n  it takes: max_workers, name"),

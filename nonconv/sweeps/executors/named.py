@@ -111,16 +111,14 @@ def _article(found: Any) -> str:
 
 def _load_module(name: str, option: str) -> ModuleType:
     """Import a module, or execute a Python file. Raises UsageError."""
+    if name.endswith(".py") and not Path(name).is_file():
+        raise UsageError(f"{option}: there is no file {name}")
     try:
-        if name.endswith(".py"):
-            return _load_file(Path(name))
-        return import_module(name)
+        return _load_file(Path(name)) if name.endswith(".py") else import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(f"{option}: there is no module {name!r}, neither installed nor in this folder") from None
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
-    except FileNotFoundError:
-        raise UsageError(f"{option}: there is no file {name}") from None
     except (Exception, SystemExit) as error:  # it is the user's code
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
 
