@@ -481,6 +481,7 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "def make(max_workers, name=''):\n    return ThreadPoolExecutor(max_workers, name)\n"
         "def wrong():\n    return [1]\n"
         "def fails():\n    raise ValueError('no\\nway')\n"
+        "def leaves():\n    raise SystemExit(3)\n"
     )
     for kind in ("pools.py:make", "pools:make", f"{tmp_path}/pools.py:make"):
         made = named.maker(named.load(kind, "-"), kind, "-", {"name": "mine"}, 3)()
@@ -513,6 +514,7 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for named_so, said in (
         ("pools:wrong", "--executor pools:wrong returned a list, which has no submit; a concurrent.futures.Executor is needed"),
         ("pools:fails", "--executor pools:fails: no executor could be made (ValueError: no way)"),
+        ("pools:leaves", "--executor pools:leaves: no executor could be made (SystemExit: 3)"),
     ):
         with pytest.raises(UsageError, match=re.escape(said)):
             named.maker(named.load(named_so, "--executor"), named_so, "--executor", {}, 1)()

@@ -28,7 +28,7 @@ RETURNED = {
 }
 """The functions of a definition that run in a kernel, and what each must return, in words."""
 PLUGIN_ERRORS = (Exception, SystemExit)
-"""What a plug-in's code may raise: an exit must end neither a command nor the other cells of a sweep."""
+"""What a user's code may raise: an exit must end neither a command nor the other cells of a sweep."""
 LINE_IN_COMPILER_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
 """A file and a line in the two forms in which numba and Python write them."""
 COLOURS = re.compile("\x1b\\[[0-9;]*m")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nonconv.faults.blame import in_one_line
+from nonconv.faults.blame import PLUGIN_ERRORS, in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
 
@@ -96,7 +96,7 @@ def _make(factory: Callable[..., Any], arguments: Mapping[str, Any], told: str) 
     """Call a factory. Raises UsageError if that fails, or returns something else."""
     try:
         made = factory(**arguments)
-    except Exception as error:  # it is the user's code
+    except PLUGIN_ERRORS as error:  # it is the user's code
         raise UsageError(f"{told}: no executor could be made ({in_one_line(error)})") from error
     if not has_submit(made):
         raise UsageError(f"{told} returned {_article(made)}, which has no submit; a concurrent.futures.Executor is needed")
@@ -119,7 +119,7 @@ def _load_module(name: str, option: str) -> ModuleType:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(f"{option}: there is no module {name!r}, neither installed nor in this folder") from None
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
-    except (Exception, SystemExit) as error:  # it is the user's code
+    except PLUGIN_ERRORS as error:  # it is the user's code
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
 
 
