@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import partial
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_all_start_methods, get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -161,15 +161,26 @@ def lion_with_a_table() -> str:
     return text.replace("update=update", "update=update, at_step=at_step")
 
 
+def config_with_a_failing_cell(folder: Path, statement: str) -> Path:
+    """A sweep of two cells with a plug-in, which does this in the first one."""
+    fails = f"{AT_STEP}    if n[0] == 1.0 and h.beta1 == 0.5:\n        {statement}\n"
+    (folder / "lion.py").write_text(lion_with_a_table().replace(AT_STEP, fails), encoding="utf-8")
+    swept = {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
+    return config_file(folder, SMALL | swept)
+
+
+@pytest.mark.usefixtures("_stubbed")
+@pytest.mark.parametrize("statement", ['raise ValueError("no")', "raise SystemExit(7)"])
+def test_a_cell_whose_plugin_raises_costs_nothing_in_a_dry_run(tmp_path: Path, statement: str) -> None:
+    path = config_with_a_failing_cell(tmp_path, statement)
+    left = json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)
+    assert (left["done"], 2 * left["path_steps_left"]) == (0, left["path_steps"])
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("kind", [*LOCAL_EXECUTORS, POOL])
 def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
-    text = lion_with_a_table()
-    leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
-    path = config_file(
-        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
-    )
-    (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
+    path = config_with_a_failing_cell(tmp_path, 'print("bye"); raise SystemExit(7)')
     command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 5, done.stderr
@@ -284,6 +295,24 @@ def test_a_killed_worker_is_noticed_where_its_pool_waits(monkeypatch: pytest.Mon
     own.end()
     workers[1].join(10)
     assert workers[1].exitcode == -signal.SIGKILL
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+@pytest.mark.parametrize("kind", ["processes", POOL])
+def test_processes_of_the_calling_program_are_none_of_its_workers(small: Path, kind: str) -> None:
+    own = get_context("fork").Process(target=wait_until, args=(bool,))
+    own.start()
+    try:
+        with opened(small, kind, 2)() as executor:
+            assert executor.watch.workers == {*active_children()} - {own}
+            assert executor.watch.workers
+            executor.watch.end()
+        assert own.is_alive()
+    finally:
+        own.kill()
+        own.join()
 
 
 def write_half_a_result(queue: Any) -> None:
@@ -406,22 +435,71 @@ def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path,
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
+OWN_POOL = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+
+def note(event):
+    with Path(__file__).with_name("log").open("a") as log:
+        print(event, file=log)
+
+
+def make(max_workers, how):
+    return ProcessPoolExecutor(max_workers, get_context(how), note, ["begun"])
+
+
+note("executed")
+"""
+
+
+@pytest.mark.processes
+@forking
+@pytest.mark.parametrize("how", get_all_start_methods())
+@pytest.mark.parametrize("name", ["{}.py", "{}"])
+def test_a_file_is_executed_once_in_each_process_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path, how: str, name: str
+) -> None:
+    """A fork has what the command has; other workers import from the file's folder what a pool sends them."""
+    own, before = f"pool_{how}_{len(name)}", [*sys.path]
+    (tmp_path / "pools").mkdir()
+    (tmp_path / "pools" / f"{own}.py").write_text(OWN_POOL)
+    monkeypatch.chdir(tmp_path if name == "{}.py" else tmp_path / "pools")
+    kind = f"pools/{own}.py:make" if name == "{}.py" else f"{own}:make"
+    check(Choice(kind, options={"how": how}))
+    with opened(small, kind, 1, options={"how": how})():
+        assert (tmp_path / "pools" / "log").read_text().split() == ["executed"] * (1 if how == "fork" else 2) + ["begun"]
+    assert sys.path == before
+
+
 def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     Path("pools.py").write_text(
         "from concurrent.futures import ThreadPoolExecutor\n"
         "ready = ThreadPoolExecutor(1)\n"
         "def make(max_workers, name=''):\n    return ThreadPoolExecutor(max_workers, name)\n"
         "def wrong():\n    return [1]\n"
         "def fails():\n    raise ValueError('no\\nway')\n"
+        "def leaves():\n    raise SystemExit(3)\n"
     )
     for kind in ("pools.py:make", "pools:make", f"{tmp_path}/pools.py:make"):
         made = named.maker(named.load(kind, "-"), kind, "-", {"name": "mine"}, 3)()
         assert (made._max_workers, made._thread_name_prefix) == (3, "mine")
+    assert named.load("pools.py:ready", "-") is named.load(f"{tmp_path}/pools.py:ready", "-") is named.load("pools:ready", "-")
+    # A file may have the name of a library, which it does not hide.
+    monkeypatch.delitem(sys.modules, "zipapp", raising=False)
+    Path("zipapp.py").write_text("from zipapp import create_archive as make\nclass Own:\n    pass\n")
+    assert named.load("zipapp.py:make", "-") is named.load("zipapp:create_archive", "-")
+    own = named.load("zipapp.py:Own", "-")
+    assert own is named.load("./zipapp.py:Own", "-") is pickle.loads(pickle.dumps(own))
+    Path("zipfile.py").write_text("1 / 0\n")
+    Path("reads.py").write_text("open('nothing')\n")
     refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
         ("pools.py:mak", {}, "--executor pools.py:mak: pools.py has no 'mak'\n  did you mean make?"),
         ("pols.py:make", {}, "--executor: there is no file pols.py"),
+        ("zipfile.py:make", {}, "--executor: zipfile.py cannot be imported (ZeroDivisionError: division by zero)"),
+        ("reads.py:make", {}, "--executor: reads.py cannot be imported (FileNotFoundError: [Errno 2]"),
         ("pols:make", {}, "--executor: there is no module 'pols', neither installed nor in this folder"),
         ("os:path", {}, "path is a module; a concurrent.futures.Executor is needed, or a function that returns one"),
         ("pools:make", {"nam": 1}, "got an unexpected keyword argument 'nam'\n  it takes: max_workers, name"),
@@ -436,6 +514,7 @@ def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for named_so, said in (
         ("pools:wrong", "--executor pools:wrong returned a list, which has no submit; a concurrent.futures.Executor is needed"),
         ("pools:fails", "--executor pools:fails: no executor could be made (ValueError: no way)"),
+        ("pools:leaves", "--executor pools:leaves: no executor could be made (SystemExit: 3)"),
     ):
         with pytest.raises(UsageError, match=re.escape(said)):
             named.maker(named.load(named_so, "--executor"), named_so, "--executor", {}, 1)()

@@ -574,10 +574,11 @@ def test_every_check_is_broken_by_one() -> None:
     assert {check for _, check, *_ in BREAKS} | {*DIFFERING} == checks | both
 
 
-def test_a_definition_that_raises_fails_its_checks() -> None:
-    found = failed("lion.py", LION.replace("    m = c.decay", "    g.nothing\n    m = c.decay"))
-    assert found["update does not change its arguments"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
-    assert found["compiled update equals NumPy's"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
+@pytest.mark.parametrize(("statement", "error"), [("g.nothing", "AttributeError: "), ("raise SystemExit(3)", "SystemExit: 3")])
+def test_a_definition_that_raises_fails_its_checks(statement: str, error: str) -> None:
+    found = failed("lion.py", LION.replace("    m = c.decay", f"    {statement}\n    m = c.decay"))
+    assert found["update does not change its arguments"].startswith(f"lion.py:51:5: cannot be run: {error}")
+    assert found["compiled update equals NumPy's"].startswith(f"lion.py:51:5: cannot be run: {error}")
 
 
 @pytest.mark.usefixtures("reference")

@@ -9,6 +9,7 @@ from kit.command import bad, call
 from kit.plugins import LION, TEXTS, changed, config, finished, told, write
 from nonconv.checks.verification import verify_folder
 from nonconv.experiment.binding import read_cell
+from nonconv.faults.blame import blaming
 from nonconv.faults.errors import ConfigError
 from nonconv.optimizers import OPTIMIZERS
 
@@ -248,6 +249,18 @@ FAILING: dict[str, tuple[str, str, str, str]] = {
         "    if c.decay > 0.5:\n        raise ValueError\n    m = c.decay",
         ":52:9: ",
     ),
+    "exit in at_step": (
+        "lion.py",
+        "    return LionPerStep(*",
+        "    raise SystemExit(3)\n    return LionPerStep(*",
+        "lion.py:43:5: cannot be run: SystemExit: 3\n",
+    ),
+    "exit in a kernel": (
+        "lion.py",
+        "    m = c.decay",
+        "    if c.decay > 0.5:\n        raise SystemExit\n    m = c.decay",
+        "lion.py:52:9: cannot be run: SystemExit\n",
+    ),
     "law raises": ("ramp.py", "    moments = ", "    h.nothing\n    moments = ", "ramp.py:21:5: cannot be run: AttributeError"),
     "law is none": (
         "ramp.py",
@@ -318,6 +331,14 @@ def test_a_failure_that_names_no_line() -> None:
         "lion.py: TypeError: 'bool' object is not iterable\n"
         "  nonconv explain lion.py --test says what a plug-in does wrong; if it finds nothing, please report this"
     )
+
+
+def test_an_exit_of_the_calling_program_is_its_own() -> None:
+    write("lion.py", LION)
+    cell = read_cell(config(), [])
+    assert cell.plugins
+    with pytest.raises(SystemExit), blaming(lambda: cell.plugins):
+        raise SystemExit
 
 
 @pytest.mark.compiles

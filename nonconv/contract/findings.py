@@ -21,7 +21,7 @@ from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import Examples, first_line, plausible_parameters
 from nonconv.contract.quantities import OF_QUANTITIES
 from nonconv.contract.schedules import OF_BATCH_SIZES, OF_DECAYS, OF_SCHEDULES
-from nonconv.faults.blame import Plugin, blame
+from nonconv.faults.blame import PLUGIN_ERRORS, Plugin, blame
 from nonconv.faults.errors import NonconvError
 
 
@@ -114,7 +114,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
         return str(broken)
     except NonconvError as error:
         return first_line(error)
-    except Exception as error:  # a plug-in's code may raise anything
+    except PLUGIN_ERRORS as error:
         return first_line(blame(error) or f"{type(error).__name__}: {error}")
     return ""
 

@@ -11,7 +11,7 @@ from nonconv.components.definitions import Component
 from nonconv.components.parameters import Parameter, bare, parameters_of, without_none
 from nonconv.config.catalogue import Catalogue
 from nonconv.config.spec import component_model, parameters_from
-from nonconv.faults.blame import blame
+from nonconv.faults.blame import PLUGIN_ERRORS, blame
 
 MOST_BASES, MOST_TRIED = 4, 500
 """How many combinations of required parameters are used, and how many are tried to find them."""
@@ -117,7 +117,7 @@ class _Tried:
                 {"name": self.component.name, **values}
             )
             found = parameters_from(self.component, model)
-        except Exception as error:  # of a check, or of what the file offers
+        except PLUGIN_ERRORS as error:  # of a check, or of what the file offers
             self.refused += [_explain_refusal(values, error)] if must_hold or not self.usual else []
             return
         if repr(found) in self.known:
@@ -133,7 +133,7 @@ class _Tried:
         return tuple(name for name in names if len({repr(getattr(h, name)) for h in every}) < 2)
 
 
-def _explain_refusal(values: Any, error: Exception) -> str:
+def _explain_refusal(values: Any, error: BaseException) -> str:
     """Explain why these values are refused."""
     if not isinstance(error, ValidationError):
         return first_line(blame(error) or f"{values}: {type(error).__name__}: {error}")

@@ -12,7 +12,7 @@ from nonconv.engine import separable
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.strata import NO_HITS
-from nonconv.faults.blame import blame, blaming, is_foreign
+from nonconv.faults.blame import PLUGIN_ERRORS, blame, blaming, is_foreign
 from nonconv.numerics.arithmetic import Array
 
 KERNEL_LOCK = threading.Lock()
@@ -44,7 +44,7 @@ class Fused:
         with blaming(**self._compiled):
             try:
                 self._kernel.advance(motion)
-            except Exception:  # a compiler's errors are of many kinds; a plug-in's line says more than they do
+            except PLUGIN_ERRORS:  # a compiler's errors are of many kinds; a plug-in's line says more than they do
                 if self._alone and any(map(is_foreign, self._compiled.values())):
                     self._try_in_numpy(motion)
                 raise
@@ -70,7 +70,7 @@ class Fused:
         step = m._replace(theta=theta, state=state, batch_size=batch, marks=m.marks[:0], average=none, average_from=1)
         try:
             Reference(self._program).advance(step._replace(lowest=none, highest=none, hits=NO_HITS, sampled=none))
-        except Exception as error:  # whatever a plug-in's code raises
+        except PLUGIN_ERRORS as error:
             if blame(error):
                 raise
 

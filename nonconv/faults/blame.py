@@ -27,6 +27,8 @@ RETURNED = {
     "penalty": "a number",
 }
 """The functions of a definition that run in a kernel, and what each must return, in words."""
+PLUGIN_ERRORS = (Exception, SystemExit)
+"""What a user's code may raise: an exit must end neither a command nor the other cells of a sweep."""
 LINE_IN_COMPILER_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
 """A file and a line in the two forms in which numba and Python write them."""
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
@@ -94,8 +96,10 @@ def blaming(plugins: Callable[[], Sequence[Plugin]] = tuple, **compiled: Callabl
         yield
     except NonconvError:
         raise
-    except Exception as error:  # a plug-in's code may raise anything
-        problem = blame(error) or _blame_compiled(error, compiled) or _suspect_plugins(error, plugins())
+    except PLUGIN_ERRORS as error:
+        problem = blame(error)
+        if problem is None and isinstance(error, Exception):  # an exit that no plug-in asked for is the calling program's
+            problem = _blame_compiled(error, compiled) or _suspect_plugins(error, plugins())
         if problem is None:
             raise
         raise PluginError([str(problem)]) from error

@@ -15,7 +15,7 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
 from nonconv.experiment.cell import Cell
-from nonconv.faults.errors import NonconvError
+from nonconv.faults.blame import PLUGIN_ERRORS
 from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.costs import NANOSECONDS_PER_SAMPLE, estimate_seconds
@@ -69,7 +69,7 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int, force: bo
             try:
                 ready = make_ready(make())
                 trials[kind] = _Trial(_measure_slowness(ready), _measure_overhead(ready), label(point))
-            except NonconvError:
+            except PLUGIN_ERRORS:  # the sweep tells it, as the reason of a cell that failed
                 continue
         share = _share_left(cells, name, make()) if begun else 1.0
         left += round(share * survey.each.path_steps[number])

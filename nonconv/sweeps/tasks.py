@@ -17,7 +17,7 @@ from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
 from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
-from nonconv.faults.blame import blame, in_one_line
+from nonconv.faults.blame import PLUGIN_ERRORS, blame, in_one_line
 from nonconv.faults.errors import NonconvError, UsageError
 from nonconv.results import quantities
 from nonconv.results.sweep_files import Entry, Result, as_ends, entry_of
@@ -35,8 +35,6 @@ from nonconv.sweeps.sweep import Sweep, cell_id
 
 SPLIT_FACTOR = 4.0
 """A cell that takes this many times as long as a task should is split into several tasks."""
-PLUGIN_ERRORS = (Exception, SystemExit)
-"""What a plug-in may raise: a cell that fails must not stop the others."""
 
 Stop = NDArray[np.uint8]
 """One entry; once it is nonzero, running simulations raise Stopped."""

@@ -107,7 +107,8 @@ def _starter(
 
         told = f"{choice.option} {choice.kind}" if isinstance(choice.kind, str) else "the executor"
         make, owned = _maker(choice)
-        return partial(open_futures, payload, make, owned, workers, told, tell)
+        start = partial(open_futures, payload, make, owned, workers, told, tell)
+        return partial(_finding, start, choice.kind) if isinstance(choice.kind, str) else start
     if choice.kind == "submitit":
         from nonconv.sweeps.executors.submitit import open_jobs
 
@@ -115,6 +116,13 @@ def _starter(
     from nonconv.sweeps.executors.dask import open_cluster
 
     return partial(open_cluster, payload, choice.scheduler, workers, tell)
+
+
+@contextmanager
+def _finding(start: Callable[[], AbstractContextManager["Executor"]], kind: str) -> Iterator["Executor"]:
+    """Open an executor whose workers import what the user's module defines, whenever they are started."""
+    with named.findable(kind), start() as executor:
+        yield executor
 
 
 def _pack(sweep: "Sweep", survey: "Survey") -> "SweepPayload":

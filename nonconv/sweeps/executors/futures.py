@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager, suppress
-from multiprocessing import active_children
 from typing import Any
 
 from nonconv.faults.blame import in_one_line
@@ -82,12 +81,8 @@ class Futures:
 
     def _starting(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call what may start workers: signals from a terminal are not for them, and they end with the executor."""
-        before = set(active_children())
-        try:
-            with blocked({signal.SIGINT}):
-                return function(*arguments)
-        finally:
-            self.watch.workers |= set(active_children()) - before
+        with self.watch.starting(), blocked({signal.SIGINT}):
+            return function(*arguments)
 
     def _end(self) -> None:
         """End an executor that was made here; at once, unless all its tasks are done, whatever its workers are doing."""

@@ -5,14 +5,15 @@ What is named may be a class or function that returns a `concurrent.futures.Exec
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module, invalidate_caches
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nonconv.faults.blame import in_one_line
+from nonconv.faults.blame import PLUGIN_ERRORS, in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
 
@@ -27,10 +28,27 @@ def is_name(kind: str) -> bool:
     return bool(module and colon and factory)
 
 
+@contextmanager
+def findable(kind: str) -> Iterator[None]:
+    """Also look for modules in the folder of a name's file, or of a module's in this one, while the context is open.
+
+    Processes that are spawned meanwhile look there too, for what they are sent by its module's name. Forks have it already.
+    """
+    module = kind.rpartition(":")[0]
+    folder = str(Path(module).resolve().parent if module.endswith(".py") else Path.cwd())
+    sys.path.append(folder)  # last: a file in this folder hides no library
+    try:
+        yield
+    finally:
+        if folder in sys.path:  # the last one: the program may have it as well, or a sweep in another thread
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(folder)]
+
+
 def load(kind: str, option: str) -> Any:
     """Return what a name means. Raises UsageError. option: where it was given."""
     module_name, _, attributes = kind.rpartition(":")
-    module = _load_module(module_name, option)
+    with findable(kind):
+        module = _load_module(module_name, option)
     found: Any = module
     for name in attributes.split("."):
         try:
@@ -78,7 +96,7 @@ def _make(factory: Callable[..., Any], arguments: Mapping[str, Any], told: str) 
     """Call a factory. Raises UsageError if that fails, or returns something else."""
     try:
         made = factory(**arguments)
-    except Exception as error:  # it is the user's code
+    except PLUGIN_ERRORS as error:  # it is the user's code
         raise UsageError(f"{told}: no executor could be made ({in_one_line(error)})") from error
     if not has_submit(made):
         raise UsageError(f"{told} returned {_article(made)}, which has no submit; a concurrent.futures.Executor is needed")
@@ -93,34 +111,43 @@ def _article(found: Any) -> str:
 
 def _load_module(name: str, option: str) -> ModuleType:
     """Import a module, or execute a Python file. Raises UsageError."""
+    if name.endswith(".py") and not Path(name).is_file():
+        raise UsageError(f"{option}: there is no file {name}")
     try:
-        if name.endswith(".py"):
-            return _load_file(Path(name))
-        if (here := str(Path.cwd())) not in sys.path:
-            sys.path.append(here)  # last: a file in this folder hides no library
-        return import_module(name)
+        return _load_file(Path(name)) if name.endswith(".py") else import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise UsageError(f"{option}: there is no module {name!r}, neither installed nor in this folder") from None
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
-    except FileNotFoundError:
-        raise UsageError(f"{option}: there is no file {name}") from None
-    except (Exception, SystemExit) as error:  # it is the user's code
+    except PLUGIN_ERRORS as error:  # it is the user's code
         raise UsageError(f"{option}: {name} cannot be imported ({in_one_line(error)})") from error
 
 
 def _load_file(path: Path) -> ModuleType:
-    """Execute a Python file as a module of its name. Raises whatever it raises."""
-    spec = spec_from_file_location(path.stem, path)
+    """Import a Python file by its name, or by its path where the name means another module. Raises whatever it raises."""
+    place = path.resolve()
+    if _file_of(place.stem) == place:
+        return import_module(place.stem)  # so that what it defines can be sent to workers, as an initializer of a pool
+    name = str(place).replace(".", ":")  # what is pickled looks for the modules before its dots
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, place)
     assert spec
     assert spec.loader
-    module = module_from_spec(spec)
-    # Under this name what it defines can be sent to workers, as an initializer of a pool.
-    ours = sys.modules.setdefault(path.stem, module) is module
+    sys.modules[name] = module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        if ours:
-            del sys.modules[path.stem]
+        del sys.modules[name]
         raise
     return module
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file that is imported by a name, or was; None if there is none."""
+    invalidate_caches()  # it may have just been written
+    try:
+        spec = None if "." in name else find_spec(name)
+    except ValueError:  # a module that is there, but was not imported
+        return None
+    return Path(spec.origin).resolve() if spec and spec.origin else None

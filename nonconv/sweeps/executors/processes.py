@@ -9,7 +9,7 @@ import os
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, closing
-from multiprocessing import Pipe, active_children, get_context
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
@@ -36,15 +36,14 @@ class Processes:
     seconds, cells = TASK_SECONDS, 0
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
-        self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers
+        self.sweep, self.waiting, self.watch = sweep, TASKS_PER_WORKER * workers, Watch()
         theirs, self.line = Pipe(duplex=False)
         fork = get_context("fork")
         self.pool = ProcessPoolExecutor(workers, fork, initializer=_start_worker, initargs=(sweep, theirs, self.line))
         # A terminal sends Ctrl-C to all processes of the command. Only this one handles it, and saves what is whole. A signal
         # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
-        with blocked(STOPPING):
+        with self.watch.starting(), blocked(STOPPING):
             first = self.pool.submit(int)  # this forks the workers
-            self.watch = Watch(active_children())
         theirs.close()  # the workers have their own copies
         # Where no more threads may be started, the pool may have none that hands out tasks: it would be waited for forever.
         first.result(timeout=WORKER_SECONDS)

@@ -6,9 +6,10 @@ pool holds the other end of that pipe too. So whoever waits for a result also lo
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -26,6 +27,15 @@ class Watch:
     def __init__(self, workers: Iterable[BaseProcess] = ()) -> None:
         self.workers = set(workers)
         self.suspected = False
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Look at what is started while the context is open. The program may have other processes, which are not ours."""
+        before = set(active_children())
+        try:
+            yield
+        finally:
+            self.workers |= set(active_children()) - before
 
     def result(self, future: Any) -> Any:
         """Wait for a result. Raises BrokenExecutor if a worker was killed, and what the future raises."""
