@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -162,6 +163,9 @@ def tiny(folder: Path, cells: int) -> tuple[Any, Survey]:
 
 def measured(folder: Path, cells: int) -> tuple[float, int]:
     """The peak of memory in bytes while a sweep runs, its survey included; and how many files and folders it left."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):  # of a sweep of another test that was stopped
+            thread.join(timeout=10)
     tracemalloc.start()
     try:
         grid, surveyed = tiny(folder / "in", cells)
