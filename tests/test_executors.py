@@ -787,7 +787,7 @@ def test_a_sweep_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise self.answer
             return payload
 
-    payload = remote.SweepPayload(None, {})  # type: ignore[arg-type]  # nothing looks at the sweep
+    payload = remote.SweepPayload(None, {}, {})  # type: ignore[arg-type]  # nothing looks at the sweep
     made = dask.connect(payload, Client(None))
     assert (made.payload, made.waiting) == (payload, 5 * protocol.TASKS_PER_WORKER)
     with pytest.raises(UsageError, match=re.escape("the sweep cannot be sent to the cluster (ImportError: no nonconv)")):

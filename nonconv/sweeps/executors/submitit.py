@@ -105,7 +105,7 @@ class Jobs:
             _cancel(left, self.here)
         if self.executor is not None:
             for path in self.folder.glob("*"):
-                if path not in self.logs or not self.logs:
+                if path not in self.logs:
                     path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.folder.rmdir()
@@ -270,7 +270,7 @@ def open_jobs(
     """Hand tasks out as jobs while the context is open. out: the output folder. See Jobs. Raises UsageError."""
     with tempfile.TemporaryDirectory(prefix="nonconv-") as trial:
         cluster = _make(options, Path(trial)).cluster
-    here = cluster != "slurm" if cluster in ("slurm", "local") else False
+    here = cluster == "local"
     if here and not options.get("cluster"):
         tell("There is no SLURM here: jobs are processes of this machine.")
     folder = Path(options["folder"]) / f"nonconv-{out.name}" if options.get("folder") else out / JOBS_FOLDER
