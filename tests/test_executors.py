@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_all_start_methods, get_context
 from pathlib import Path
@@ -53,7 +53,7 @@ from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
 from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads, watch
 from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
-from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs
+from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs, open_jobs
 from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
@@ -596,6 +596,22 @@ def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.Monkey
         sweep_by(tmp_path / "stopped", interrupt_at(1))
     assert "scancel 3000\n" in (place / "log").read_text()
     assert not (tmp_path / "stopped" / JOBS_FOLDER).exists()
+
+
+@pytest.mark.processes
+def test_job_folders_in_a_common_folder_are_several(tmp_path: Path, small: Path) -> None:
+    """Of output folders whose last part is the same: a command would remove the other's jobs, which would run its sweep."""
+    pytest.importorskip("submitit")
+    sweeps = [found(small)[0], found(small, "seed=7")[0]]
+    options = {"cluster": "local", "folder": str(tmp_path / "jobs")}
+    with ExitStack() as opened:
+        for name, sweep in zip("ab", sweeps, strict=True):
+            made = opened.enter_context(open_jobs(remote.pack_sweep(sweep, {}), options, 1, tmp_path / name / "x"))
+            made.submit(tasks.CellsTask(()))
+        kept = sorted((tmp_path / "jobs").glob("nonconv-x-*/sweep.pkl"))
+        seeds = {pickle.loads(path.read_bytes()).sweep.config["seed"] for path in kept}
+        assert seeds == {sweep.config["seed"] for sweep in sweeps}
+    assert not [*(tmp_path / "jobs").iterdir()]
 
 
 def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

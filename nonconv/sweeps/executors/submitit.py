@@ -4,6 +4,7 @@ The jobs and the command share a folder, `unfinished.jobs` in the output folder 
 and of each job its task, its result and its log. It is removed at the end, but for the logs of jobs that failed.
 """
 
+import hashlib
 import io
 import os
 import pickle
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from nonconv.faults.blame import in_one_line
@@ -37,7 +39,6 @@ OUT_OF_MEMORY = "OUT_OF_ME"
 POLLING_SECONDS, CANCELLING_SECONDS = 0.2, 5.0
 """How often to look for a result, and how long to wait for the end of cancelled processes of this machine."""
 JOBS_FOLDER, SWEEP_FILE = "unfinished.jobs", "sweep.pkl"
-LOG_ENDINGS = (".out", ".err")
 
 
 class Jobs:
@@ -240,6 +241,12 @@ def _quiet(folder: Path, here: bool) -> Iterator[None]:
             os.close(one)
 
 
+def _name(out: Path) -> str:
+    """Name the job folder of an output folder where others have theirs too: folders so called, also of other machines."""
+    place = out.resolve()
+    return f"nonconv-{place.name}-{hashlib.sha256(f'{gethostname()}:{place}'.encode()).hexdigest()[:8]}"
+
+
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise UsageError if submitit is not installed, or does not take these options."""
     with tempfile.TemporaryDirectory(prefix="nonconv-") as folder:
@@ -273,7 +280,7 @@ def open_jobs(
     here = cluster == "local"
     if here and not options.get("cluster"):
         tell("There is no SLURM here: jobs are processes of this machine.")
-    folder = Path(options["folder"]) / f"nonconv-{out.name}" if options.get("folder") else out / JOBS_FOLDER
+    folder = Path(options["folder"]) / _name(out) if options.get("folder") else out / JOBS_FOLDER
     if "%" in str(folder.absolute()):  # SLURM and submitit put numbers of jobs in their place
         raise UsageError(
             f"--executor submitit: no job folder may have a % in its name: {folder}\n  --executor-option folder=DIR"
