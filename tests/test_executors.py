@@ -47,6 +47,7 @@ from nonconv.cli.shortage import shortage
 from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures import drawing_process
+from nonconv.store.folder import MANIFEST
 from nonconv.store.formats import packed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
@@ -426,7 +427,7 @@ def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path,
     for executor, said in (
         (
             Ending(1, same_code.code() | {"numpy": "1.0"}),
-            "worker of the executor would compute other numbers: numpy 1.0 instead",
+            "worker of the executor would not write the same bytes: numpy 1.0 instead",
         ),
         (Ending(2), "The executor takes no more tasks (RuntimeError: over). Finished cells are saved; run the same command"),
     ):
@@ -701,7 +702,7 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     for failing, said in (
         ([lost] * 4, f"Job 7 left no result, 4 times (NODE_FAIL). {log} {more}"),
         ([failed], f"Job 7 failed: KeyError: 'x'. {log} {more}"),
-        ([jobs.Refused("worker x would compute other numbers")], "worker x would compute other numbers"),
+        ([jobs.Refused("worker x would not write the same bytes")], "worker x would not write the same bytes"),
     ):
         with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
             sweep(*failing)
@@ -828,14 +829,26 @@ def test_a_worker_with_other_code_is_refused(tmp_path: Path, small: Path, monkey
     ):
         with pytest.raises(UsageError) as refusal:
             dask.refuse_other_code(Client(here | change))
-        assert str(refusal.value) == f"worker tcp://2 would compute other numbers: {said}; install the same there and here"
+        assert str(refusal.value) == f"worker tcp://2 would not write the same bytes: {said}; install the same there and here"
     payload = remote.pack_sweep(found(small)[0], {})
     monkeypatch.setattr(remote, "code", lambda: here | {same_code.OURS: "0"})
-    with pytest.raises(UsageError, match="would compute other numbers: the files of nonconv") as refusal:
+    with pytest.raises(UsageError, match="would not write the same bytes: the files of nonconv") as refusal:
         remote.run_remotely(payload, tasks.CellsTask(()))
     with pytest.raises(UsageError) as ended:
         outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, refusal.value)))
     assert ended.value is refusal.value
+
+
+def test_workers_have_whatever_a_manifest_of_a_cell_names(tmp_path: Path, small: Path) -> None:
+    """Workers write it. The docs say what they need."""
+    run(small, tmp_path / "out")
+    manifests = [*(tmp_path / "out").glob(f"{CELLS_FOLDER}/*/{MANIFEST}")]
+    assert len(manifests) == 2
+    for path in manifests:
+        assert json.loads(path.read_text())["versions"].items() <= same_code.code().items()
+    page = (Path(nonconv.__file__).parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    said = page.partition("\n- Workers need ")[2].partition("\n- ")[0].casefold()
+    assert [name for name in same_code.code() if name not in said.replace("other files", "the files")] == []
 
 
 def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def refuse_difference(here: dict[str, str], there: dict[str, str], worker: str) 
     """Raise UsageError if a worker computes with something else."""
     what = differences(here, there)
     if what:
-        raise UsageError(f"worker {worker} would compute other numbers: {what}; install the same there and here")
+        raise UsageError(f"worker {worker} would not write the same bytes: {what}; install the same there and here")
 
 
 def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:

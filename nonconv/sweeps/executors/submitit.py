@@ -123,7 +123,7 @@ class _Awaited:
         self.losses = 0
 
     def result(self) -> Any:
-        """Wait for the result. Raises Lost if jobs cannot compute, and UsageError if they would compute other numbers."""
+        """Wait for the result. Raises Lost if jobs cannot compute, and UsageError if they would write other bytes."""
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         while True:
