@@ -245,10 +245,28 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     assert blocked == {True}, "Ctrl-C would reach workers, which would print tracebacks"
 
 
-def lose(local: Any) -> None:
-    """End all workers of a local cluster."""
-    local.scale(0)
-    wait_until(lambda: not local.scheduler.workers)
+def scale(local: Any, workers: int) -> None:
+    """Start or end workers of a local cluster."""
+    local.scale(workers)
+    wait_until(lambda: len(local.scheduler.workers) == workers)
+
+
+@pytest.mark.processes
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_a_cluster_has_tasks_for_workers_that_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    payload = remote.pack_sweep(found(config_file(tmp_path / "in", SMALL))[0], {})
+    with (
+        distributed.LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=None, protocol="tcp") as local,
+        dask.open_cluster(payload, local.scheduler_address, 1) as cluster,
+    ):
+        assert cluster.waiting == protocol.TASKS_PER_WORKER
+        monkeypatch.setattr(dask, "LOOKING_SECONDS", 0.0)
+        for workers in (3, 2):
+            scale(local, workers)
+            assert cluster.waiting == workers * protocol.TASKS_PER_WORKER
+        scale(local, 0)
+        assert cluster.waiting == 2 * protocol.TASKS_PER_WORKER, "a new one is waited for elsewhere"
 
 
 @pytest.mark.processes
@@ -266,11 +284,11 @@ def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.Mo
         dask.open_cluster(remote.pack_sweep(sweep, {}), local.scheduler_address, 1, told.append) as cluster,
     ):
         expected = [done.files for done in cluster.submit(task).result()]
-        lose(local)
+        scale(local, 0)
         later = cluster.submit(task)
         local.scale(1)
         assert [done.files for done in later.result()] == expected
-        lose(local)
+        scale(local, 0)
         monkeypatch.setattr(dask, "WORKER_SECONDS", 0.5)
         for _ in range(dask.MOST_LOSSES):
             with pytest.raises(protocol.Lost, match=r"^The Dask scheduler has no worker left; 0 s were waited.$"):

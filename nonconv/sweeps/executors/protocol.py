@@ -24,13 +24,16 @@ Tell = Callable[[str], None]
 class Executor(Protocol):
     """Runs tasks elsewhere.
 
-    seconds: how long a task should take. cells: the most cells of a task, 0 for the usual number. waiting: how many tasks to
-    hand out at a time.
+    seconds: how long a task should take. cells: the most cells of a task, 0 for the usual number.
     """
 
     seconds: float
     cells: int
-    waiting: int
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks to hand out at a time. May change. Raises Lost if the workers are gone."""
+        ...
 
     def submit(self, task: Task) -> "Future[Any]":
         """Begin a task; return a future of `tasks.run_task`."""
