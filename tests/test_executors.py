@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
@@ -618,6 +619,64 @@ def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.processes
+def test_jobs_are_cancelled_though_their_submission_is_interrupted_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path
+) -> None:
+    """After SLURM has taken them: Ctrl-C comes while sbatch runs, or submitit cannot write what it keeps of them."""
+    utils: Any = pytest.importorskip("submitit.core.utils")
+    place = tmp_path / "bin"
+    monkeypatch.setenv("PATH", slurm.installed(place))
+    sweep, surveyed = found(small)
+
+    def submit(out: Path) -> None:
+        choice = Choice("submitit", options={"slurm_partition": "short"}, seconds=ALONE)
+        run_sweep(sweep, surveyed, out, opener(choice, sweep, surveyed, out, lambda text: None), draw=drawn)
+
+    (place / "interrupt").touch()
+    with pytest.raises(Interrupted):
+        submit(tmp_path / "interrupted")
+    (place / "interrupt").unlink()
+    move = utils.JobPaths.move_temporary_file
+
+    def moved(paths: Any, temporary: Path, name: str, **options: Any) -> None:
+        if name == "submitted_pickle":
+            raise OSError("no space")
+        move(paths, temporary, name, **options)
+
+    monkeypatch.setattr(utils.JobPaths, "move_temporary_file", moved)
+    with pytest.raises(UsageError, match=r"^No job could be submitted \(OSError: no space\)."):
+        submit(tmp_path / "failed")
+    assert [line for line in (place / "log").read_text().splitlines() if "scancel" in line] == ["scancel 1000", "scancel 2000"]
+
+
+def test_a_first_interrupt_waits_for_what_it_is_not_to_break_and_a_second_for_nothing() -> None:
+    pressed, done, end = list[int](), list[int](), threading.Event()
+
+    def interrupted(number: int, frame: Any) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    def work(times: int) -> None:
+        for count in range(times):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            wait_until(lambda: len(pressed) > count)  # noqa: B023  # called at once
+        if times == 2:
+            end.wait()
+        done.append(times)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        for times, finished in ((1, [1]), (2, [1])):
+            pressed.clear()
+            with pytest.raises(KeyboardInterrupt):
+                protocol.unbroken(partial(work, times))
+            assert done == finished
+    finally:
+        end.set()
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.processes
 def test_job_folders_in_a_common_folder_are_several(tmp_path: Path, small: Path) -> None:
     """Of output folders whose last part is the same: a command would remove the other's jobs, which would run its sweep."""
     pytest.importorskip("submitit")
@@ -700,9 +759,6 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
 
     class Submitting:
         """submitit's executor."""
-
-        def batch(self) -> Any:
-            return nullcontext()
 
         def submit(self, work: Any) -> Job:
             return Job(work)

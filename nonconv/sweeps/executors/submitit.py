@@ -9,6 +9,7 @@ import io
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +24,11 @@ from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.job_options import for_submission, for_submitit
 from nonconv.sweeps.executors.jobs import Refused, SweepJob
-from nonconv.sweeps.executors.protocol import Executor, Lost, Tell, silence
+from nonconv.sweeps.executors.protocol import Executor, Lost, Tell, blocked, silence, unbroken
 from nonconv.sweeps.executors.remote import SweepPayload
 from nonconv.sweeps.tasks import CellsTask, Failed, Task
 from nonconv.system.processors import default_workers
+from nonconv.system.signals import STOPPING
 
 JOB_SECONDS, JOB_CELLS = 120.0, 1024
 """How long a task should take, and its most cells: a job waits for its turn, and then takes seconds to start."""
@@ -39,6 +41,8 @@ OUT_OF_MEMORY = "OUT_OF_ME"
 POLLING_SECONDS, CANCELLING_SECONDS = 0.2, 5.0
 """How often to look for a result, and how long to wait for the end of cancelled processes of this machine."""
 JOBS_FOLDER, SWEEP_FILE = "unfinished.jobs", "sweep.pkl"
+SUBMITTED = "_submission.sh"
+"""How the name of the file ends, after the id of an array, that submitit writes once SLURM has taken its jobs."""
 
 
 class Jobs:
@@ -57,6 +61,7 @@ class Jobs:
         self.executor: Any = None
         self.awaited: list[_Awaited] = []
         self.collected: list[_Awaited] = []
+        self.arrays: set[str] = set()
         self.has_result = False
         self.logs: set[Path] = set()
 
@@ -78,19 +83,26 @@ class Jobs:
         try:
             if self.executor is None:
                 self._begin()
-            with _quiet(self.folder, self.here), self.executor.batch():
-                for one in self.collected:
-                    one.job = self.executor.submit(SweepJob(self.folder / SWEEP_FILE, one.task))
-        except BaseException as error:
-            for one in self.collected:
-                one.job = None
-            if not isinstance(error, Exception):
-                raise
-            # Of many types: sbatch refuses, the disk is full, the folder is gone.
+            with _quiet(self.folder, self.here):
+                unbroken(self._submit)  # or else ids of jobs would be lost
+        except Exception as error:  # of many types: sbatch refuses, the disk is full, the folder is gone
             raise Lost(f"No job could be submitted ({in_one_line(error)}).") from error
         self.collected.clear()
         if not self.here:
             self.together = max(1, self.waiting // 2)
+
+    def _submit(self) -> None:
+        """Submit what is collected."""
+        works = [SweepJob(self.folder / SWEEP_FILE, one.task) for one in self.collected]
+        if self.here:
+            for one, work in zip(self.collected, works, strict=True):
+                one.job = self.executor.submit(work)
+            return
+        with blocked(STOPPING):  # Ctrl-C reaches sbatch too, which then would not say the ids
+            jobs = self.executor.submit_array(works)
+        for one, job in zip(self.collected, jobs, strict=True):
+            one.job = job
+        self.arrays.add(_array(jobs[0]))
 
     def _begin(self) -> None:
         """Make the job folder, with the sweep in it, in place of what a killed command has left."""
@@ -101,9 +113,8 @@ class Jobs:
 
     def close(self) -> None:
         """Cancel what is not finished, and remove the job folder, but for the logs of jobs that failed."""
-        left = [one.job for one in self.awaited if one.job is not None]
         with suppress(Exception):  # of many types, and nothing is lost any more
-            _cancel(left, self.here)
+            unbroken(self._cancel)
         if self.executor is not None:
             for path in self.folder.glob("*"):
                 if path not in self.logs:
@@ -112,6 +123,18 @@ class Jobs:
                 self.folder.rmdir()
         if kept := sorted(path for path in self.logs if path.exists()):
             self.tell(f"Logs of failed jobs: {kept[0]}" + (f" and {len(kept) - 1} more there." if len(kept) > 1 else "."))
+
+    def _cancel(self) -> None:
+        """Cancel what is not finished. Of arrays all jobs at once."""
+        left = [one.job for one in self.awaited if one.job is not None]
+        if self.here:
+            _end_processes([job for job in left if not job.done()])
+            return
+        # Also of those that SLURM had taken before their submission failed.
+        taken = {path.name.removesuffix(SUBMITTED) for path in self.folder.glob(f"*{SUBMITTED}")}
+        if arrays := {_array(job) for job in left} | (taken - self.arrays):
+            with blocked(STOPPING):
+                subprocess.run(["scancel", *sorted(arrays)], check=False)
 
 
 class _Awaited:
@@ -204,19 +227,19 @@ def _last_line(text: str) -> str:
     return lines[-1].strip() if lines else "for an unknown reason"
 
 
-def _cancel(jobs: list[Any], here: bool) -> None:
-    """Cancel jobs that are not finished. Of an array all at once."""
-    if here:
-        left = [job for job in jobs if not job.done()]
-        for job in left:
-            job.cancel(check=False)
-        until = time.monotonic() + CANCELLING_SECONDS
-        while not all(job.done() for job in left) and time.monotonic() < until:
-            time.sleep(POLLING_SECONDS / 4)
-        return
-    arrays = {job.job_id.partition("_")[0]: job for job in jobs}
-    for name, job in arrays.items():
-        type(job)(job.paths.folder, name).cancel(check=False)
+def _array(job: Any) -> str:
+    """Return the id of a job's array, or of a job that is in none."""
+    array: str = job.job_id.partition("_")[0]
+    return array
+
+
+def _end_processes(jobs: list[Any]) -> None:
+    """End jobs that are processes of this machine."""
+    for job in jobs:
+        job.cancel(check=False)
+    until = time.monotonic() + CANCELLING_SECONDS
+    while not all(job.done() for job in jobs) and time.monotonic() < until:
+        time.sleep(POLLING_SECONDS / 4)
 
 
 @contextmanager
