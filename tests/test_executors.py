@@ -700,9 +700,9 @@ def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
     order = [tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True)]
     monkeypatch.setattr(jobs, "PART_CELLS", 4)
     monkeypatch.setattr(jobs, "JOINING_SECONDS", 0.01)
-    compute, computed = remote.run_remotely, list[tasks.Task]()
+    compute = remote.run_remotely
 
-    def preempted(payload: Any, part: tasks.Task, stop: tasks.Stop) -> Any:
+    def preempted(computed: list[Any], payload: Any, part: tasks.Task, stop: tasks.Stop) -> Any:
         """Compute one part, then wait for the end of the job."""
         if computed:
             os.kill(os.getpid(), signal.SIGUSR2)
@@ -713,16 +713,21 @@ def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
     def leave(*_: Any) -> None:
         raise SystemExit(144)
 
-    for task in (tasks.CellsTask(tuple(order)), tasks.BlocksTask(order[0], 0, PATHS)):
-        computed.clear()
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("The queue does not take it back.")
+
+    refused = nullcontext(jobs.Unfinished("RuntimeError: The queue does not take it back"))
+    requeued = pytest.raises(SystemExit)
+    some, blocks_of_one = tasks.CellsTask(tuple(order)), tasks.BlocksTask(order[0], 0, PATHS)
+    for task, handler, ending in (some, leave, requeued), (blocks_of_one, leave, requeued), (some, refuse, refused):
         expected = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
         job = jobs.SweepJob(tmp_path / "sweep.pkl", task)
-        before = signal.signal(signal.SIGUSR2, leave)
+        before = signal.signal(signal.SIGUSR2, handler)
         try:
             with monkeypatch.context() as patched:
-                patched.setattr(jobs, "run_remotely", preempted)
-                with pytest.raises(SystemExit):
-                    job()
+                patched.setattr(jobs, "run_remotely", partial(preempted, []))
+                with ending as ended:
+                    assert job() == ended
         finally:
             signal.signal(signal.SIGUSR2, before)
         successor = pickle.loads(pickle.dumps(job.checkpoint().function))
@@ -743,6 +748,7 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         """A job that ends so."""
 
         job_id, state, _failing = "7", "NODE_FAIL", list[Any]()
+        _saves = 0
 
         def __init__(self, work: Any) -> None:
             self.work, self.paths = work, SimpleNamespace(**dict.fromkeys(("stdout", "stderr"), tmp_path / "no.log"))
@@ -750,6 +756,12 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
 
         def done(self) -> bool:
             return True
+
+        def submission(self) -> Any:
+            """What it was to do next: half of its cells are done, if it has saved any."""
+            some = [self.work.task._replace(jobs=self.work.task.jobs[:1])] * Job._saves
+            parts = (tasks.run_task(found(small)[0], one, np.zeros(1, dtype=np.uint8)) for one in some)
+            return SimpleNamespace(function=jobs.SweepJob(self.work.sweep, self.work.task, tuple(parts)))
 
         def result(self) -> Any:
             failure = Job._failing.pop(0) if Job._failing else None
@@ -781,6 +793,10 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
             sweep(*failing)
     assert sweep(lost, lost, lost).failures == {}
+    late = jobs.Unfinished("timed out")
+    assert sweep(late, lost, late).failures == {}
+    with pytest.raises(UsageError, match=re.escape("Job 7 left no result, 4 times (timed out)")):
+        sweep(*[late] * 4)
     for failing, said in (
         ([None, failed], "its job failed: KeyError: 'x'"),
         ([None, *[lost] * 4], "its job left no result, 4 ti"),
@@ -792,6 +808,22 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     Job.state = "OUT_OF_MEMORY"
     done = sweep(*[lost] * 5, seconds=BUNDLED)
     assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
+    # Or the first is in a part that lost jobs had saved. It is not computed again.
+    monkeypatch.setattr(jobs, "PART_CELLS", 1)
+    Job._saves, compute, computed = 1, remote.run_remotely, list[Any]()
+
+    def noted(payload: Any, part: Any, stop: Any) -> Any:
+        computed.extend(part.jobs)
+        return compute(payload, part, stop)
+
+    monkeypatch.setattr(jobs, "run_remotely", noted)
+    expected = run(small, tmp_path / "undisturbed")
+    assert sweep(late, seconds=BUNDLED).failures == {}
+    assert contents(tmp_path / "out") == expected
+    assert len(computed) == 1
+    done = sweep(*[lost] * 4, seconds=BUNDLED)
+    assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
+    assert len(computed) == 1
 
 
 @pytest.mark.usefixtures("_stubbed")

@@ -23,10 +23,10 @@ from typing import Any
 from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.job_options import for_submission, for_submitit
-from nonconv.sweeps.executors.jobs import Refused, SweepJob
+from nonconv.sweeps.executors.jobs import Refused, SweepJob, Unfinished
 from nonconv.sweeps.executors.protocol import Executor, Lost, Tell, blocked, silence, unbroken
 from nonconv.sweeps.executors.remote import SweepPayload
-from nonconv.sweeps.tasks import CellsTask, Failed, Task
+from nonconv.sweeps.tasks import CellJob, CellsTask, Failed, Task
 from nonconv.system.processors import default_workers
 from nonconv.system.signals import STOPPING
 
@@ -35,7 +35,7 @@ JOB_SECONDS, JOB_CELLS = 120.0, 1024
 JOBS = 256
 """Jobs that are handed out at a time on a cluster; submitit runs as many of an array at once."""
 MOST_LOSSES = 3
-"""How often a job that left no result is submitted again."""
+"""How often a task is submitted again whose job left no result."""
 OUT_OF_MEMORY = "OUT_OF_ME"
 """How the state of a job begins that took too much memory."""
 POLLING_SECONDS, CANCELLING_SECONDS = 0.2, 5.0
@@ -93,7 +93,7 @@ class Jobs:
 
     def _submit(self) -> None:
         """Submit what is collected."""
-        works = [SweepJob(self.folder / SWEEP_FILE, one.task) for one in self.collected]
+        works = [SweepJob(self.folder / SWEEP_FILE, one.task, one.done) for one in self.collected]
         if self.here:
             for one, work in zip(self.collected, works, strict=True):
                 one.job = self.executor.submit(work)
@@ -138,11 +138,15 @@ class Jobs:
 
 
 class _Awaited:
-    """A task that a job computes. It is submitted again if the job leaves no result."""
+    """A task that a job computes. It is submitted again if the job leaves no result.
+
+    done: the results of the parts that jobs had saved before they were lost.
+    """
 
     def __init__(self, jobs: Jobs, task: Task) -> None:
         self.jobs, self.task = jobs, task
         self.job: Any = None
+        self.done: tuple[Any, ...] = ()
         self.losses = 0
 
     def result(self) -> Any:
@@ -159,7 +163,9 @@ class _Awaited:
             except FailedJobError as error:
                 return self._end(self._fail(f"failed: {_last_line(str(error))}"))
             except UncompletedJobError:
-                found = self._lose()
+                found = self._lose(self.job.state)
+            if isinstance(found, Unfinished):
+                found = self._lose(found.reason)
             if isinstance(found, Refused):
                 raise UsageError(found.reason)
             if found is not None:
@@ -173,31 +179,45 @@ class _Awaited:
             path.unlink(missing_ok=True)
         return found
 
-    def _lose(self) -> Any:
-        """Submit the task again, unless that was done several times: then return why its cells fail."""
+    def _lose(self, state: str) -> Any:
+        """Submit the task again, unless that was done several times: then return why its cells fail.
+
+        state: how the job ended.
+        """
         self.losses += 1
-        state = self.job.state
         self._keep_logs()
+        with suppress(Exception):  # of many types: what the job was to do next is not there, or damaged
+            self.done = tuple(self.job.submission().function.done)
         if self.losses > MOST_LOSSES:
             own = state.startswith(OUT_OF_MEMORY)  # the task's fault, not the cluster's
-            if isinstance(self.task, CellsTask) and len(self.task.jobs) > 1 and (own or self.jobs.has_result):
-                return self._halve(self.task)
+            if len(self._cells_left()) > 1 and (own or self.jobs.has_result):
+                return self._halve()
             return self._fail(f"left no result, {self.losses} times ({state})", own)
         self.jobs.tell(f"Job {self.job.job_id} left no result ({state}). It is submitted again. Its log: {self._log()}")
         self.job = None
         self.jobs.collected.append(self)
         return None
 
-    def _halve(self, task: CellsTask) -> Any:
-        """Submit the cells in two jobs, and each half that is lost in two again: one bad cell is to cost no other."""
-        middle = len(task.jobs) // 2
-        halves = [_Awaited(self.jobs, task._replace(jobs=some)) for some in (task.jobs[:middle], task.jobs[middle:])]
+    def _found(self) -> list[Any]:
+        """Return the results of cells that jobs had saved."""
+        return [one for part in self.done for one in part] if isinstance(self.task, CellsTask) else []
+
+    def _cells_left(self) -> tuple[CellJob, ...]:
+        """Return the cells of which no job had saved a result."""
+        return self.task.jobs[len(self._found()) :] if isinstance(self.task, CellsTask) else ()
+
+    def _halve(self) -> Any:
+        """Submit the cells that are left in two jobs, each half that is lost in two again: one bad cell is to cost no other."""
+        assert isinstance(self.task, CellsTask)
+        left = self._cells_left()
+        middle = len(left) // 2
+        halves = [_Awaited(self.jobs, self.task._replace(jobs=some)) for some in (left[:middle], left[middle:])]
         for half in halves:
             half.losses = self.losses - 1
         self.jobs.awaited += halves
         self.jobs.collected += halves
         self.jobs.submit_collected()
-        return [one for half in halves for one in half.result()]
+        return self._found() + [one for half in halves for one in half.result()]
 
     def _fail(self, how: str, own: bool = False) -> Any:
         """Return why the cells of the task fail.
@@ -208,7 +228,7 @@ class _Awaited:
         if not own and not self.jobs.has_result:
             raise Lost(f"Job {self.job.job_id} {how}. Its log: {self._log()}.")
         failed = Failed(f"its job {how}")
-        return [failed] * len(self.task.jobs) if isinstance(self.task, CellsTask) else failed
+        return self._found() + [failed] * len(self._cells_left()) if isinstance(self.task, CellsTask) else failed
 
     def _log(self) -> Path:
         """Return the log that says most."""
