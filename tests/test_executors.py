@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_all_start_methods, get_context
 from pathlib import Path
@@ -47,13 +48,14 @@ from nonconv.cli.shortage import shortage
 from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures import drawing_process
+from nonconv.store.folder import MANIFEST
 from nonconv.store.formats import packed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
 from nonconv.sweeps.executors import dask, futures, jobs, named, processes, protocol, remote, threads, watch
 from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
-from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs
+from nonconv.sweeps.executors.submitit import JOBS_FOLDER, Jobs, open_jobs
 from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
@@ -244,10 +246,28 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     assert blocked == {True}, "Ctrl-C would reach workers, which would print tracebacks"
 
 
-def lose(local: Any) -> None:
-    """End all workers of a local cluster."""
-    local.scale(0)
-    wait_until(lambda: not local.scheduler.workers)
+def scale(local: Any, workers: int) -> None:
+    """Start or end workers of a local cluster."""
+    local.scale(workers)
+    wait_until(lambda: len(local.scheduler.workers) == workers)
+
+
+@pytest.mark.processes
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_a_cluster_has_tasks_for_workers_that_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed: Any = pytest.importorskip("distributed")
+    payload = remote.pack_sweep(found(config_file(tmp_path / "in", SMALL))[0], {})
+    with (
+        distributed.LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=None, protocol="tcp") as local,
+        dask.open_cluster(payload, local.scheduler_address, 1) as cluster,
+    ):
+        assert cluster.waiting == protocol.TASKS_PER_WORKER
+        monkeypatch.setattr(dask, "LOOKING_SECONDS", 0.0)
+        for workers in (3, 2):
+            scale(local, workers)
+            assert cluster.waiting == workers * protocol.TASKS_PER_WORKER
+        scale(local, 0)
+        assert cluster.waiting == 2 * protocol.TASKS_PER_WORKER, "a new one is waited for elsewhere"
 
 
 @pytest.mark.processes
@@ -265,11 +285,11 @@ def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.Mo
         dask.open_cluster(remote.pack_sweep(sweep, {}), local.scheduler_address, 1, told.append) as cluster,
     ):
         expected = [done.files for done in cluster.submit(task).result()]
-        lose(local)
+        scale(local, 0)
         later = cluster.submit(task)
         local.scale(1)
         assert [done.files for done in later.result()] == expected
-        lose(local)
+        scale(local, 0)
         monkeypatch.setattr(dask, "WORKER_SECONDS", 0.5)
         for _ in range(dask.MOST_LOSSES):
             with pytest.raises(protocol.Lost, match=r"^The Dask scheduler has no worker left; 0 s were waited.$"):
@@ -426,7 +446,7 @@ def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path,
     for executor, said in (
         (
             Ending(1, same_code.code() | {"numpy": "1.0"}),
-            "worker of the executor would compute other numbers: numpy 1.0 instead",
+            "worker of the executor would not write the same bytes: numpy 1.0 instead",
         ),
         (Ending(2), "The executor takes no more tasks (RuntimeError: over). Finished cells are saved; run the same command"),
     ):
@@ -598,6 +618,80 @@ def test_jobs_of_a_cluster_are_arrays(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (tmp_path / "stopped" / JOBS_FOLDER).exists()
 
 
+@pytest.mark.processes
+def test_jobs_are_cancelled_though_their_submission_is_interrupted_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path
+) -> None:
+    """After SLURM has taken them: Ctrl-C comes while sbatch runs, or submitit cannot write what it keeps of them."""
+    utils: Any = pytest.importorskip("submitit.core.utils")
+    place = tmp_path / "bin"
+    monkeypatch.setenv("PATH", slurm.installed(place))
+    sweep, surveyed = found(small)
+
+    def submit(out: Path) -> None:
+        choice = Choice("submitit", options={"slurm_partition": "short"}, seconds=ALONE)
+        run_sweep(sweep, surveyed, out, opener(choice, sweep, surveyed, out, lambda text: None), draw=drawn)
+
+    (place / "interrupt").touch()
+    with pytest.raises(Interrupted):
+        submit(tmp_path / "interrupted")
+    (place / "interrupt").unlink()
+    move = utils.JobPaths.move_temporary_file
+
+    def moved(paths: Any, temporary: Path, name: str, **options: Any) -> None:
+        if name == "submitted_pickle":
+            raise OSError("no space")
+        move(paths, temporary, name, **options)
+
+    monkeypatch.setattr(utils.JobPaths, "move_temporary_file", moved)
+    with pytest.raises(UsageError, match=r"^No job could be submitted \(OSError: no space\)."):
+        submit(tmp_path / "failed")
+    assert [line for line in (place / "log").read_text().splitlines() if "scancel" in line] == ["scancel 1000", "scancel 2000"]
+
+
+def test_a_first_interrupt_waits_for_what_it_is_not_to_break_and_a_second_for_nothing() -> None:
+    pressed, done, end = list[int](), list[int](), threading.Event()
+
+    def interrupted(number: int, frame: Any) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    def work(times: int) -> None:
+        for count in range(times):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            wait_until(lambda: len(pressed) > count)  # noqa: B023  # called at once
+        if times == 2:
+            end.wait()
+        done.append(times)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        for times, finished in ((1, [1]), (2, [1])):
+            pressed.clear()
+            with pytest.raises(KeyboardInterrupt):
+                protocol.unbroken(partial(work, times))
+            assert done == finished
+    finally:
+        end.set()
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.processes
+def test_job_folders_in_a_common_folder_are_several(tmp_path: Path, small: Path) -> None:
+    """Of output folders whose last part is the same: a command would remove the other's jobs, which would run its sweep."""
+    pytest.importorskip("submitit")
+    sweeps = [found(small)[0], found(small, "seed=7")[0]]
+    options = {"cluster": "local", "folder": str(tmp_path / "jobs")}
+    with ExitStack() as opened:
+        for name, sweep in zip("ab", sweeps, strict=True):
+            made = opened.enter_context(open_jobs(remote.pack_sweep(sweep, {}), options, 1, tmp_path / name / "x"))
+            made.submit(tasks.CellsTask(()))
+        kept = sorted((tmp_path / "jobs").glob("nonconv-x-*/sweep.pkl"))
+        seeds = {pickle.loads(path.read_bytes()).sweep.config["seed"] for path in kept}
+        assert seeds == {sweep.config["seed"] for sweep in sweeps}
+    assert not [*(tmp_path / "jobs").iterdir()]
+
+
 def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit")
     path = config_file(tmp_path / "in", GRID)
@@ -606,9 +700,9 @@ def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
     order = [tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True)]
     monkeypatch.setattr(jobs, "PART_CELLS", 4)
     monkeypatch.setattr(jobs, "JOINING_SECONDS", 0.01)
-    compute, computed = remote.run_remotely, list[tasks.Task]()
+    compute = remote.run_remotely
 
-    def preempted(payload: Any, part: tasks.Task, stop: tasks.Stop) -> Any:
+    def preempted(computed: list[Any], payload: Any, part: tasks.Task, stop: tasks.Stop) -> Any:
         """Compute one part, then wait for the end of the job."""
         if computed:
             os.kill(os.getpid(), signal.SIGUSR2)
@@ -619,16 +713,21 @@ def test_a_preempted_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytes
     def leave(*_: Any) -> None:
         raise SystemExit(144)
 
-    for task in (tasks.CellsTask(tuple(order)), tasks.BlocksTask(order[0], 0, PATHS)):
-        computed.clear()
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("The queue does not take it back.")
+
+    refused = nullcontext(jobs.Unfinished("RuntimeError: The queue does not take it back"))
+    requeued = pytest.raises(SystemExit)
+    some, blocks_of_one = tasks.CellsTask(tuple(order)), tasks.BlocksTask(order[0], 0, PATHS)
+    for task, handler, ending in (some, leave, requeued), (blocks_of_one, leave, requeued), (some, refuse, refused):
         expected = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
         job = jobs.SweepJob(tmp_path / "sweep.pkl", task)
-        before = signal.signal(signal.SIGUSR2, leave)
+        before = signal.signal(signal.SIGUSR2, handler)
         try:
             with monkeypatch.context() as patched:
-                patched.setattr(jobs, "run_remotely", preempted)
-                with pytest.raises(SystemExit):
-                    job()
+                patched.setattr(jobs, "run_remotely", partial(preempted, []))
+                with ending as ended:
+                    assert job() == ended
         finally:
             signal.signal(signal.SIGUSR2, before)
         successor = pickle.loads(pickle.dumps(job.checkpoint().function))
@@ -649,6 +748,7 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
         """A job that ends so."""
 
         job_id, state, _failing = "7", "NODE_FAIL", list[Any]()
+        _saves = 0
 
         def __init__(self, work: Any) -> None:
             self.work, self.paths = work, SimpleNamespace(**dict.fromkeys(("stdout", "stderr"), tmp_path / "no.log"))
@@ -656,6 +756,12 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
 
         def done(self) -> bool:
             return True
+
+        def submission(self) -> Any:
+            """What it was to do next: half of its cells are done, if it has saved any."""
+            some = [self.work.task._replace(jobs=self.work.task.jobs[:1])] * Job._saves
+            parts = (tasks.run_task(found(small)[0], one, np.zeros(1, dtype=np.uint8)) for one in some)
+            return SimpleNamespace(function=jobs.SweepJob(self.work.sweep, self.work.task, tuple(parts)))
 
         def result(self) -> Any:
             failure = Job._failing.pop(0) if Job._failing else None
@@ -665,9 +771,6 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
 
     class Submitting:
         """submitit's executor."""
-
-        def batch(self) -> Any:
-            return nullcontext()
 
         def submit(self, work: Any) -> Job:
             return Job(work)
@@ -685,11 +788,15 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     for failing, said in (
         ([lost] * 4, f"Job 7 left no result, 4 times (NODE_FAIL). {log} {more}"),
         ([failed], f"Job 7 failed: KeyError: 'x'. {log} {more}"),
-        ([jobs.Refused("worker x would compute other numbers")], "worker x would compute other numbers"),
+        ([jobs.Refused("worker x would not write the same bytes")], "worker x would not write the same bytes"),
     ):
         with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
             sweep(*failing)
     assert sweep(lost, lost, lost).failures == {}
+    late = jobs.Unfinished("timed out")
+    assert sweep(late, lost, late).failures == {}
+    with pytest.raises(UsageError, match=re.escape("Job 7 left no result, 4 times (timed out)")):
+        sweep(*[late] * 4)
     for failing, said in (
         ([None, failed], "its job failed: KeyError: 'x'"),
         ([None, *[lost] * 4], "its job left no result, 4 ti"),
@@ -701,6 +808,22 @@ def test_jobs_that_all_fail_end_the_sweep_and_one_that_fails_costs_its_cells(
     Job.state = "OUT_OF_MEMORY"
     done = sweep(*[lost] * 5, seconds=BUNDLED)
     assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
+    # Or the first is in a part that lost jobs had saved. It is not computed again.
+    monkeypatch.setattr(jobs, "PART_CELLS", 1)
+    Job._saves, compute, computed = 1, remote.run_remotely, list[Any]()
+
+    def noted(payload: Any, part: Any, stop: Any) -> Any:
+        computed.extend(part.jobs)
+        return compute(payload, part, stop)
+
+    monkeypatch.setattr(jobs, "run_remotely", noted)
+    expected = run(small, tmp_path / "undisturbed")
+    assert sweep(late, seconds=BUNDLED).failures == {}
+    assert contents(tmp_path / "out") == expected
+    assert len(computed) == 1
+    done = sweep(*[lost] * 4, seconds=BUNDLED)
+    assert (done.computed, [*done.failures.values()]) == (1, ["its job left no result, 4 times (OUT_OF_MEMORY)"])
+    assert len(computed) == 1
 
 
 @pytest.mark.usefixtures("_stubbed")
@@ -787,7 +910,7 @@ def test_a_sweep_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise self.answer
             return payload
 
-    payload = remote.SweepPayload(None, {})  # type: ignore[arg-type]  # nothing looks at the sweep
+    payload = remote.SweepPayload(None, {}, {})  # type: ignore[arg-type]  # nothing looks at the sweep
     made = dask.connect(payload, Client(None))
     assert (made.payload, made.waiting) == (payload, 5 * protocol.TASKS_PER_WORKER)
     with pytest.raises(UsageError, match=re.escape("the sweep cannot be sent to the cluster (ImportError: no nonconv)")):
@@ -812,14 +935,26 @@ def test_a_worker_with_other_code_is_refused(tmp_path: Path, small: Path, monkey
     ):
         with pytest.raises(UsageError) as refusal:
             dask.refuse_other_code(Client(here | change))
-        assert str(refusal.value) == f"worker tcp://2 would compute other numbers: {said}; install the same there and here"
+        assert str(refusal.value) == f"worker tcp://2 would not write the same bytes: {said}; install the same there and here"
     payload = remote.pack_sweep(found(small)[0], {})
     monkeypatch.setattr(remote, "code", lambda: here | {same_code.OURS: "0"})
-    with pytest.raises(UsageError, match="would compute other numbers: the files of nonconv") as refusal:
+    with pytest.raises(UsageError, match="would not write the same bytes: the files of nonconv") as refusal:
         remote.run_remotely(payload, tasks.CellsTask(()))
     with pytest.raises(UsageError) as ended:
         outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, refusal.value)))
     assert ended.value is refusal.value
+
+
+def test_workers_have_whatever_a_manifest_of_a_cell_names(tmp_path: Path, small: Path) -> None:
+    """Workers write it. The docs say what they need."""
+    run(small, tmp_path / "out")
+    manifests = [*(tmp_path / "out").glob(f"{CELLS_FOLDER}/*/{MANIFEST}")]
+    assert len(manifests) == 2
+    for path in manifests:
+        assert json.loads(path.read_text())["versions"].items() <= same_code.code().items()
+    page = (Path(nonconv.__file__).parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
+    said = page.partition("\n- Workers need ")[2].partition("\n- ")[0].casefold()
+    assert [name for name in same_code.code() if name not in said.replace("other files", "the files")] == []
 
 
 def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

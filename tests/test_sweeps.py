@@ -1163,6 +1163,10 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (["--scheduler", "tcp://x"], "--scheduler needs --executor dask"),
         (["--scheduler", ""], "--scheduler needs --executor dask"),
+        (
+            ["--executor", "dask", "--scheduler", "tcp://x:1", "--workers", "8"],
+            "--workers 8: a cluster that runs already has its own workers; leave it out with --scheduler",
+        ),
         (["--executor", "dask", "--scheduler", ""], "--scheduler: the address is empty\n  allowed: tcp://HOST:PORT"),
         (["--set", "sweep={}"], "must be a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: must have the form key=values"),

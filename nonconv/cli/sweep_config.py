@@ -155,6 +155,8 @@ def _choose(executor: str, workers: int, scheduler: str | None, options: list[st
     check(choice)
     if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
+    if scheduler is not None and workers:
+        raise UsageError(f"--workers {workers}: a cluster that runs already has its own workers; leave it out with --scheduler")
     if scheduler is not None and not ADDRESS.fullmatch(scheduler):
         what = f"no address: {scheduler!r}" if scheduler.strip() else "the address is empty"
         raise UsageError(

@@ -1,5 +1,6 @@
-"""What the bytes of a result depend on besides its config: nonconv's own files and the libraries that compute.
+"""What the bytes of a result depend on besides its config: nonconv's own files, and the versions of Python and libraries.
 
+Most of these compute. Python and matplotlib count because the manifest of a cell, which a worker writes, names their versions.
 The command and the workers of a cluster compare it: a version number stays the same while a file is edited.
 """
 
@@ -17,7 +18,7 @@ OURS = "the files of nonconv"
 
 @cache
 def code() -> dict[str, str]:
-    """Return a digest of nonconv's own files, and the versions of the libraries that compute, where this runs."""
+    """Return a digest of nonconv's own files, and the versions of Python and the libraries, where this runs."""
     root = Path(nonconv.__file__).parent
     digest = hashlib.sha256()
     # Sources and data, not what an editor leaves beside them.

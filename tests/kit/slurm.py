@@ -40,6 +40,10 @@ if command == "sbatch":
         [sys.executable, str(place / 'slurm.py'), 'run', words[0], str(number), size], start_new_session=True, **nothing
     )
     (place / f"pid-{number}").write_text(str(process.pid))
+    if (place / "interrupt").exists():  # as a terminal does: whoever has submitted gets Ctrl-C as well
+        for process in (os.getppid(), os.getpid()):
+            os.kill(process, signal.SIGINT)
+        time.sleep(0.2)
     print(f"Submitted batch job {number}")
 elif command == "slurm.py":
     run(words[1], int(words[2]), int(words[2]) + 1, int(words[3]))
@@ -56,7 +60,8 @@ elif command == "sacct":
         print(f"{path.name}|{path.read_text()}|here")
         print(f"{path.name.partition('_')[0]}|{path.read_text()}|here")
 elif command == "scancel":
-    os.killpg(int((place / f"pid-{words[0]}").read_text()), signal.SIGKILL)
+    for word in words:
+        os.killpg(int((place / f"pid-{word}").read_text()), signal.SIGKILL)
 '''
 
 

@@ -30,7 +30,7 @@ DASK_SECONDS = 3.0
 SCHEDULER_SECONDS, CLOSING_SECONDS = 30, 5
 """How long to wait for a scheduler to answer, and for the end of the connection."""
 LOOKING_SECONDS, ANSWER_SECONDS, POLLING_SECONDS = 2.0, 5.0, 0.2
-"""How often to look whether a cluster that computes still has workers, and how long its scheduler may take to say it."""
+"""How often to look how many workers a cluster has that computes, and how long its scheduler may take to say it."""
 MOST_LOSSES = 3
 """How often all workers of a cluster may be lost without a result between: a task may be what ends them."""
 
@@ -45,8 +45,8 @@ class Cluster:
 
     def __init__(self, payload: SweepPayload, client: Any, tell: Tell = lambda text: None) -> None:
         self.client, self.content, self.tell = client, payload, tell
-        cores = sum(client.nthreads().values())
-        self.waiting = TASKS_PER_WORKER * max(cores, 1)
+        self.cores = sum(client.nthreads().values()) or 1
+        self.counted = time.monotonic()
         self.awaited: list[_Awaited] = []
         self.losses = 0
         self._send()
@@ -60,6 +60,14 @@ class Cluster:
         self.awaited.append(_Awaited(self, task))
         future: Future[Any] = self.awaited[-1]  # type: ignore[assignment]  # it has the one method that is used
         return future
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks to hand out at a time: some for each core, also of workers that came later. Raises Lost."""
+        if time.monotonic() - self.counted >= LOOKING_SECONDS:
+            self.cores = self._cores() or self.cores
+            self.counted = time.monotonic()
+        return TASKS_PER_WORKER * self.cores
 
     def await_workers(self) -> None:
         """Return once there is a worker. Raises Lost if there is none in time, or no scheduler any more."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.remote import run_remotely, unpack_sweep
 from nonconv.sweeps.tasks import Failed, Stop, Task, in_parts
@@ -26,6 +27,12 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Unfinished(NamedTuple):
+    """Why a job ended too early, for no fault of its task: it was out of time too often, or the queue did not take it back."""
+
+    reason: str
+
+
 class SweepJob:
     """A task of a sweep that lies in a file. done: the results of the parts that are computed."""
 
@@ -33,7 +40,7 @@ class SweepJob:
         self.sweep, self.task, self.done = sweep, task, list(done)
 
     def __call__(self) -> Any:
-        """Do what is left of the task; return as `tasks.run_task`, or Refused. Raises what goes wrong otherwise."""
+        """Do what is left of the task; return as `tasks.run_task`, or Refused, or Unfinished. Raises what else goes wrong."""
         stop, raised = np.zeros(1, dtype=np.uint8), list[BaseException]()
         # In another thread: a signal that preempts the job raises SystemExit in this one, which is not to pass for a plug-in's.
         thread = Thread(target=self._compute, args=(stop, raised), daemon=True)
@@ -41,6 +48,8 @@ class SweepJob:
         try:
             while thread.is_alive():
                 thread.join(JOINING_SECONDS)
+        except Exception as error:  # submitit's, at a signal, after it has saved the checkpoint
+            return Unfinished(in_one_line(error).rstrip("."))
         finally:
             stop[0] = 1
         if raised:

@@ -3,9 +3,9 @@
 import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
-from threading import Timer
+from threading import Thread, Timer
 from typing import Any, Protocol
 
 from nonconv.sweeps.tasks import Task
@@ -24,13 +24,16 @@ Tell = Callable[[str], None]
 class Executor(Protocol):
     """Runs tasks elsewhere.
 
-    seconds: how long a task should take. cells: the most cells of a task, 0 for the usual number. waiting: how many tasks to
-    hand out at a time.
+    seconds: how long a task should take. cells: the most cells of a task, 0 for the usual number.
     """
 
     seconds: float
     cells: int
-    waiting: int
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks to hand out at a time. May change. Raises Lost if the workers are gone."""
+        ...
 
     def submit(self, task: Task) -> "Future[Any]":
         """Begin a task; return a future of `tasks.run_task`."""
@@ -52,6 +55,31 @@ def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+
+
+def unbroken(function: Callable[[], None]) -> None:
+    """Call a function that an interrupt is not to break: it is raised when the function has returned; a second one at once.
+
+    In another thread, since signals raise in the main one.
+    """
+    future: Future[None] = Future()
+
+    def work() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                function()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+
+    try:
+        Thread(target=work, daemon=True).start()
+        future.result()
+    except KeyboardInterrupt:
+        if not future.cancel():  # it has begun
+            wait([future])
+        raise
 
 
 @contextmanager

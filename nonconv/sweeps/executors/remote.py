@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
@@ -41,14 +41,14 @@ class SweepPayload:
 
     sweep: Sweep
     files: dict[str, bytes]
-    code: dict[str, str] = field(default_factory=dict)
+    code: dict[str, str]
 
 
 def refuse_difference(here: dict[str, str], there: dict[str, str], worker: str) -> None:
     """Raise UsageError if a worker computes with something else."""
     what = differences(here, there)
     if what:
-        raise UsageError(f"worker {worker} would compute other numbers: {what}; install the same there and here")
+        raise UsageError(f"worker {worker} would not write the same bytes: {what}; install the same there and here")
 
 
 def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
@@ -80,8 +80,7 @@ def unpack_sweep(payload: SweepPayload) -> Sweep:
 
 def run_remotely(payload: SweepPayload, task: Task, stop: Stop | None = None) -> Any:
     """Do `run_task` on another machine. Raises UsageError if its code is not the command's: it may have joined later."""
-    if payload.code:
-        refuse_difference(payload.code, code(), gethostname())
+    refuse_difference(payload.code, code(), gethostname())
     return run_task(unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
 
 

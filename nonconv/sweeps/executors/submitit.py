@@ -4,10 +4,12 @@ The jobs and the command share a folder, `unfinished.jobs` in the output folder 
 and of each job its task, its result and its log. It is removed at the end, but for the logs of jobs that failed.
 """
 
+import hashlib
 import io
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,29 +17,32 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.job_options import for_submission, for_submitit
-from nonconv.sweeps.executors.jobs import Refused, SweepJob
-from nonconv.sweeps.executors.protocol import Executor, Lost, Tell, silence
+from nonconv.sweeps.executors.jobs import Refused, SweepJob, Unfinished
+from nonconv.sweeps.executors.protocol import Executor, Lost, Tell, blocked, silence, unbroken
 from nonconv.sweeps.executors.remote import SweepPayload
-from nonconv.sweeps.tasks import CellsTask, Failed, Task
+from nonconv.sweeps.tasks import CellJob, CellsTask, Failed, Task
 from nonconv.system.processors import default_workers
+from nonconv.system.signals import STOPPING
 
 JOB_SECONDS, JOB_CELLS = 120.0, 1024
 """How long a task should take, and its most cells: a job waits for its turn, and then takes seconds to start."""
 JOBS = 256
 """Jobs that are handed out at a time on a cluster; submitit runs as many of an array at once."""
 MOST_LOSSES = 3
-"""How often a job that left no result is submitted again."""
+"""How often a task is submitted again whose job left no result."""
 OUT_OF_MEMORY = "OUT_OF_ME"
 """How the state of a job begins that took too much memory."""
 POLLING_SECONDS, CANCELLING_SECONDS = 0.2, 5.0
 """How often to look for a result, and how long to wait for the end of cancelled processes of this machine."""
 JOBS_FOLDER, SWEEP_FILE = "unfinished.jobs", "sweep.pkl"
-LOG_ENDINGS = (".out", ".err")
+SUBMITTED = "_submission.sh"
+"""How the name of the file ends, after the id of an array, that submitit writes once SLURM has taken its jobs."""
 
 
 class Jobs:
@@ -56,6 +61,7 @@ class Jobs:
         self.executor: Any = None
         self.awaited: list[_Awaited] = []
         self.collected: list[_Awaited] = []
+        self.arrays: set[str] = set()
         self.has_result = False
         self.logs: set[Path] = set()
 
@@ -77,19 +83,26 @@ class Jobs:
         try:
             if self.executor is None:
                 self._begin()
-            with _quiet(self.folder, self.here), self.executor.batch():
-                for one in self.collected:
-                    one.job = self.executor.submit(SweepJob(self.folder / SWEEP_FILE, one.task))
-        except BaseException as error:
-            for one in self.collected:
-                one.job = None
-            if not isinstance(error, Exception):
-                raise
-            # Of many types: sbatch refuses, the disk is full, the folder is gone.
+            with _quiet(self.folder, self.here):
+                unbroken(self._submit)  # or else ids of jobs would be lost
+        except Exception as error:  # of many types: sbatch refuses, the disk is full, the folder is gone
             raise Lost(f"No job could be submitted ({in_one_line(error)}).") from error
         self.collected.clear()
         if not self.here:
             self.together = max(1, self.waiting // 2)
+
+    def _submit(self) -> None:
+        """Submit what is collected."""
+        works = [SweepJob(self.folder / SWEEP_FILE, one.task, one.done) for one in self.collected]
+        if self.here:
+            for one, work in zip(self.collected, works, strict=True):
+                one.job = self.executor.submit(work)
+            return
+        with blocked(STOPPING):  # Ctrl-C reaches sbatch too, which then would not say the ids
+            jobs = self.executor.submit_array(works)
+        for one, job in zip(self.collected, jobs, strict=True):
+            one.job = job
+        self.arrays.add(_array(jobs[0]))
 
     def _begin(self) -> None:
         """Make the job folder, with the sweep in it, in place of what a killed command has left."""
@@ -100,29 +113,44 @@ class Jobs:
 
     def close(self) -> None:
         """Cancel what is not finished, and remove the job folder, but for the logs of jobs that failed."""
-        left = [one.job for one in self.awaited if one.job is not None]
         with suppress(Exception):  # of many types, and nothing is lost any more
-            _cancel(left, self.here)
+            unbroken(self._cancel)
         if self.executor is not None:
             for path in self.folder.glob("*"):
-                if path not in self.logs or not self.logs:
+                if path not in self.logs:
                     path.unlink(missing_ok=True)
             with suppress(OSError):
                 self.folder.rmdir()
         if kept := sorted(path for path in self.logs if path.exists()):
             self.tell(f"Logs of failed jobs: {kept[0]}" + (f" and {len(kept) - 1} more there." if len(kept) > 1 else "."))
 
+    def _cancel(self) -> None:
+        """Cancel what is not finished. Of arrays all jobs at once."""
+        left = [one.job for one in self.awaited if one.job is not None]
+        if self.here:
+            _end_processes([job for job in left if not job.done()])
+            return
+        # Also of those that SLURM had taken before their submission failed.
+        taken = {path.name.removesuffix(SUBMITTED) for path in self.folder.glob(f"*{SUBMITTED}")}
+        if arrays := {_array(job) for job in left} | (taken - self.arrays):
+            with blocked(STOPPING):
+                subprocess.run(["scancel", *sorted(arrays)], check=False)
+
 
 class _Awaited:
-    """A task that a job computes. It is submitted again if the job leaves no result."""
+    """A task that a job computes. It is submitted again if the job leaves no result.
+
+    done: the results of the parts that jobs had saved before they were lost.
+    """
 
     def __init__(self, jobs: Jobs, task: Task) -> None:
         self.jobs, self.task = jobs, task
         self.job: Any = None
+        self.done: tuple[Any, ...] = ()
         self.losses = 0
 
     def result(self) -> Any:
-        """Wait for the result. Raises Lost if jobs cannot compute, and UsageError if they would compute other numbers."""
+        """Wait for the result. Raises Lost if jobs cannot compute, and UsageError if they would write other bytes."""
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         while True:
@@ -135,7 +163,9 @@ class _Awaited:
             except FailedJobError as error:
                 return self._end(self._fail(f"failed: {_last_line(str(error))}"))
             except UncompletedJobError:
-                found = self._lose()
+                found = self._lose(self.job.state)
+            if isinstance(found, Unfinished):
+                found = self._lose(found.reason)
             if isinstance(found, Refused):
                 raise UsageError(found.reason)
             if found is not None:
@@ -149,31 +179,45 @@ class _Awaited:
             path.unlink(missing_ok=True)
         return found
 
-    def _lose(self) -> Any:
-        """Submit the task again, unless that was done several times: then return why its cells fail."""
+    def _lose(self, state: str) -> Any:
+        """Submit the task again, unless that was done several times: then return why its cells fail.
+
+        state: how the job ended.
+        """
         self.losses += 1
-        state = self.job.state
         self._keep_logs()
+        with suppress(Exception):  # of many types: what the job was to do next is not there, or damaged
+            self.done = tuple(self.job.submission().function.done)
         if self.losses > MOST_LOSSES:
             own = state.startswith(OUT_OF_MEMORY)  # the task's fault, not the cluster's
-            if isinstance(self.task, CellsTask) and len(self.task.jobs) > 1 and (own or self.jobs.has_result):
-                return self._halve(self.task)
+            if len(self._cells_left()) > 1 and (own or self.jobs.has_result):
+                return self._halve()
             return self._fail(f"left no result, {self.losses} times ({state})", own)
         self.jobs.tell(f"Job {self.job.job_id} left no result ({state}). It is submitted again. Its log: {self._log()}")
         self.job = None
         self.jobs.collected.append(self)
         return None
 
-    def _halve(self, task: CellsTask) -> Any:
-        """Submit the cells in two jobs, and each half that is lost in two again: one bad cell is to cost no other."""
-        middle = len(task.jobs) // 2
-        halves = [_Awaited(self.jobs, task._replace(jobs=some)) for some in (task.jobs[:middle], task.jobs[middle:])]
+    def _found(self) -> list[Any]:
+        """Return the results of cells that jobs had saved."""
+        return [one for part in self.done for one in part] if isinstance(self.task, CellsTask) else []
+
+    def _cells_left(self) -> tuple[CellJob, ...]:
+        """Return the cells of which no job had saved a result."""
+        return self.task.jobs[len(self._found()) :] if isinstance(self.task, CellsTask) else ()
+
+    def _halve(self) -> Any:
+        """Submit the cells that are left in two jobs, each half that is lost in two again: one bad cell is to cost no other."""
+        assert isinstance(self.task, CellsTask)
+        left = self._cells_left()
+        middle = len(left) // 2
+        halves = [_Awaited(self.jobs, self.task._replace(jobs=some)) for some in (left[:middle], left[middle:])]
         for half in halves:
             half.losses = self.losses - 1
         self.jobs.awaited += halves
         self.jobs.collected += halves
         self.jobs.submit_collected()
-        return [one for half in halves for one in half.result()]
+        return self._found() + [one for half in halves for one in half.result()]
 
     def _fail(self, how: str, own: bool = False) -> Any:
         """Return why the cells of the task fail.
@@ -184,7 +228,7 @@ class _Awaited:
         if not own and not self.jobs.has_result:
             raise Lost(f"Job {self.job.job_id} {how}. Its log: {self._log()}.")
         failed = Failed(f"its job {how}")
-        return [failed] * len(self.task.jobs) if isinstance(self.task, CellsTask) else failed
+        return self._found() + [failed] * len(self._cells_left()) if isinstance(self.task, CellsTask) else failed
 
     def _log(self) -> Path:
         """Return the log that says most."""
@@ -203,19 +247,19 @@ def _last_line(text: str) -> str:
     return lines[-1].strip() if lines else "for an unknown reason"
 
 
-def _cancel(jobs: list[Any], here: bool) -> None:
-    """Cancel jobs that are not finished. Of an array all at once."""
-    if here:
-        left = [job for job in jobs if not job.done()]
-        for job in left:
-            job.cancel(check=False)
-        until = time.monotonic() + CANCELLING_SECONDS
-        while not all(job.done() for job in left) and time.monotonic() < until:
-            time.sleep(POLLING_SECONDS / 4)
-        return
-    arrays = {job.job_id.partition("_")[0]: job for job in jobs}
-    for name, job in arrays.items():
-        type(job)(job.paths.folder, name).cancel(check=False)
+def _array(job: Any) -> str:
+    """Return the id of a job's array, or of a job that is in none."""
+    array: str = job.job_id.partition("_")[0]
+    return array
+
+
+def _end_processes(jobs: list[Any]) -> None:
+    """End jobs that are processes of this machine."""
+    for job in jobs:
+        job.cancel(check=False)
+    until = time.monotonic() + CANCELLING_SECONDS
+    while not all(job.done() for job in jobs) and time.monotonic() < until:
+        time.sleep(POLLING_SECONDS / 4)
 
 
 @contextmanager
@@ -238,6 +282,12 @@ def _quiet(folder: Path, here: bool) -> Iterator[None]:
         os.dup2(saved[1], 2)
         for one in (log, *saved):
             os.close(one)
+
+
+def _name(out: Path) -> str:
+    """Name the job folder of an output folder where others have theirs too: folders so called, also of other machines."""
+    place = out.resolve()
+    return f"nonconv-{place.name}-{hashlib.sha256(f'{gethostname()}:{place}'.encode()).hexdigest()[:8]}"
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -270,10 +320,10 @@ def open_jobs(
     """Hand tasks out as jobs while the context is open. out: the output folder. See Jobs. Raises UsageError."""
     with tempfile.TemporaryDirectory(prefix="nonconv-") as trial:
         cluster = _make(options, Path(trial)).cluster
-    here = cluster != "slurm" if cluster in ("slurm", "local") else False
+    here = cluster == "local"
     if here and not options.get("cluster"):
         tell("There is no SLURM here: jobs are processes of this machine.")
-    folder = Path(options["folder"]) / f"nonconv-{out.name}" if options.get("folder") else out / JOBS_FOLDER
+    folder = Path(options["folder"]) / _name(out) if options.get("folder") else out / JOBS_FOLDER
     if "%" in str(folder.absolute()):  # SLURM and submitit put numbers of jobs in their place
         raise UsageError(
             f"--executor submitit: no job folder may have a % in its name: {folder}\n  --executor-option folder=DIR"
