@@ -23,7 +23,7 @@ def surroundings() -> dict[str, Any]:
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of nonconv, Python, and the libraries that decide numbers and figures."""
-    names = ("numpy", "numba", "scipy", "matplotlib")
+    names = ("numpy", "numba", "scipy", "sympy", "matplotlib")
     return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
 
 

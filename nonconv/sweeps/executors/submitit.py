@@ -227,7 +227,7 @@ class _Awaited:
         self._keep_logs()
         if not own and not self.jobs.has_result:
             raise Lost(f"Job {self.job.job_id} {how}. Its log: {self._log()}.")
-        failed = Failed(f"its job {how}")
+        failed = Failed(f"its job {how}", lost=True)
         return self._found() + [failed] * len(self._cells_left()) if isinstance(self.task, CellsTask) else failed
 
     def _log(self) -> Path:
