@@ -256,6 +256,18 @@ def test_odd_slices(engine: type[Fused | Reference], monkeypatch: pytest.MonkeyP
     assert same_bits(run(cut, engine), whole)
 
 
+def test_of_a_long_timetable_the_last_slices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for: with all of it in memory, that would grow with the steps."""
+    monkeypatch.setattr(timetable, "SLICE_STEPS", 2)
+    program = make("adam", "uniform", 1, "growing", 200)
+    every = [(piece.first_step, piece.first_draw, piece.coefficients.tolist()) for piece in program.slices()]
+    for after in (0, 7, 150):
+        found = [(piece.first_step, piece.first_draw, piece.coefficients.tolist()) for piece in program.slices(after=after)]
+        assert found[1:] == every[len(every) - len(found) + 1 :]
+        assert program.draws_up_to(after) == sum(program.batch_size(np.arange(1.0, after + 1.0))) * program.draws_per_sample
+        assert len(program._kept) <= timetable.KEPT_SLICES
+
+
 @pytest.mark.slow
 @MANY
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 70), st.sampled_from(["1", "5", "growing"]), st.data())

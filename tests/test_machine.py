@@ -310,3 +310,14 @@ def test_a_failure_is_not_overlooked() -> None:
     last = traceback.extract_tb(caught.value.__traceback__)[-1]
     assert FAILING.splitlines()[(last.lineno or 0) - 1].strip() == "raise ValueError('negative')"
     assert Path(last.filename).stem == function.kernel
+
+
+@pytest.mark.compiles
+def test_what_numba_raises_without_a_line_is_raised_as_it_is() -> None:
+    text = SCALE.replace("_nrt=False", "_nrt=True").replace("import njit", "import njit\nimport numpy as np")
+    function = Function(
+        "advance", text.replace("    a, b = pair\n", "    a, b = pair\n    out[:] = np.empty(int(factor)).size\n")
+    )
+    assert scaled(function=function) == EXPECTED
+    with pytest.raises(ValueError, match="negative dimensions not allowed"):
+        scaled(function=function, factor=-1.0)

@@ -27,6 +27,7 @@ from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.store import folder as result_folder
 from nonconv.store import formats, surroundings
 from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST
 from nonconv.study import loop as study
@@ -270,6 +271,26 @@ def test_a_folder_in_use_by_another_process(cell: Cell, folder: Path, monkeypatc
         assert tree(folder) == before
         holder.communicate("\n")
     run(cell, folder)
+
+
+def test_a_folder_that_another_process_fills_meanwhile_is_refused(
+    cell: Cell, other: Cell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first look at it, and before it is locked."""
+    usual = result_folder._locked
+
+    @contextmanager
+    def late(path: Path) -> Iterator[None]:
+        monkeypatch.setattr(result_folder, "_locked", usual)
+        run(other, folder)
+        with usual(path):
+            yield
+
+    monkeypatch.setattr(result_folder, "_locked", late)
+    with pytest.raises(UsageError) as refusal:
+        study.run(cell, folder, 1, draw=drawn)
+    assert str(refusal.value) == ANOTHER.format(folder)
+    assert manifest(folder)["identity"] == other.identity
 
 
 def test_an_empty_folder_is_fine(cell: Cell, folder: Path) -> None:

@@ -134,14 +134,18 @@ class Part(NamedTuple):
 def _raise(failure: Failure) -> NoReturn:
     """Raise an exception where compiled code did, so that its traceback shows the line."""
     assert failure.pickled is not None
-    kind, arguments, (function, file, line) = pickle.loads(ctypes.string_at(failure.pickled, failure.size))
+    kind, arguments, place = pickle.loads(ctypes.string_at(failure.pickled, failure.size))
+    error = kind(*(arguments or ()))
+    if place is None:  # raised by what numba puts in, as where shapes do not fit
+        raise error
+    function, file, line = place
     # A traceback reads the line's text from the file: code of that place is enough for it to appear.
     tree, text = ast.parse("raise error"), linecache.getline(file, line).rstrip()
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt | ast.expr):
             node.lineno = node.end_lineno = line
             node.col_offset, node.end_col_offset = len(text) - len(text.lstrip()), len(text)
-    exec(compile(tree, file, "exec"), {"error": kind(*(arguments or ())), "__name__": function})
+    exec(compile(tree, file, "exec"), {"error": error, "__name__": function})
     raise AssertionError
 
 

@@ -247,8 +247,9 @@ class Program:
     domain: tuple[Array, Array] | None = None
     averages: tuple[Average, ...] = ()
     own: bool = False
-    # A cache in a frozen class: filled in place, and no part of comparisons.
+    # Caches in a frozen class: filled in place, and no part of comparisons. The last slices, and of all how many draws begin.
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _draws_of: dict[int, int] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse constants of the wrong shape. Raises as `refuse_misshapen`."""
@@ -337,7 +338,12 @@ class Program:
 
     def draws_up_to(self, step: int) -> int:
         """Return how many draws the batches of the steps up to this one take."""
-        return sum(self._draws(piece.first_step, piece.batch_size) for piece in self.slices(last=step))
+        whole, rest = divmod(step, SLICE_STEPS)
+        found = sum(map(self._draws_in, range(whole)))
+        if rest:
+            last = self._slice(whole)
+            found += self._draws(last.first_step, last.batch_size[:rest])
+        return found
 
     def _draws(self, first_step: int, batch_size: NDArray[np.int64]) -> int:
         """Return how many draws begin in consecutive steps, of which the first is given."""
@@ -346,9 +352,10 @@ class Program:
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
         """Yield the timetable of steps after + 1, ..., last in order; in pieces of at most `length`."""
-        draw, end = 0, self.steps if last is None else last
-        # All slices from the first on, since the first draw of each is the sum of all batches before.
-        for number in range(-(-end // SLICE_STEPS)):
+        end, skipped = self.steps if last is None else last, after // SLICE_STEPS
+        # The first draw of a slice is the sum of all batches before.
+        draw = sum(map(self._draws_in, range(skipped)))
+        for number in range(skipped, -(-end // SLICE_STEPS)):
             whole = self._slice(number)
             skipped, kept = max(0, after + 1 - whole.first_step), min(len(whole.batch_size), end + 1 - whole.first_step)
             if skipped < kept:
@@ -381,10 +388,17 @@ class Program:
         """Return a slice by number; the last few are kept, since every block passes through all of them."""
         found = self._kept.get(number)
         if found is None:
-            # Slices are passed through in order, so the oldest is the one to drop.
             found = self._kept[number] = self._make_slice(number)
-            self._kept.pop(number - KEPT_SLICES, None)
+            self._draws_of[number] = self._draws(found.first_step, found.batch_size)
+            for oldest in list(self._kept)[:-KEPT_SLICES]:
+                self._kept.pop(oldest, None)  # by another thread, perhaps
         return found
+
+    def _draws_in(self, number: int) -> int:
+        """Return how many draws begin in a slice, by number."""
+        if number not in self._draws_of:
+            self._slice(number)
+        return self._draws_of[number]
 
     def _make_slice(self, number: int) -> Slice:
         """Tabulate a slice by number; its first draw is left at 0.

@@ -42,8 +42,9 @@ class Reference:
                 if t >= m.average_from:
                     m.average[:] += m.theta
                 if m.lowest.size:
-                    np.fmin(m.lowest, m.theta, out=m.lowest)
-                    np.fmax(m.highest, m.theta, out=m.highest)
+                    # As in the kernel, which of 0.0 and -0.0 keeps the first.
+                    m.lowest[:] = select(m.theta < m.lowest, m.theta, m.lowest)
+                    m.highest[:] = select(m.theta > m.highest, m.theta, m.highest)
                 if m.due >= 0 and t >= m.due and (t - m.due) % m.every == 0:
                     np.fmin(m.least, m.state[m.watched], out=m.least)
                 if t in marked:

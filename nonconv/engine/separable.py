@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nonconv.engine.blocks import LANES
-from nonconv.engine.deck import SHUFFLED, deal
+from nonconv.engine.deck import deal
 from nonconv.engine.machine import Function
 from nonconv.engine.program import PLAIN, Motion, Parts, Program
 from nonconv.engine.separable_parts import lines
@@ -309,8 +309,9 @@ class Kernel:
     def _for_parts(self, m: Motion) -> tuple[Any, ...]:
         """Return `separable_parts.ARGUMENTS`, scratch among them."""
         p, paths = self._lead, m.theta.shape[1]
-        ordered, shuffled = p.supply.order != "with_replacement", p.supply.order in SHUFFLED
-        decks, dealt = p.draws_per_sample * shuffled, p.draws_per_sample * int(m.batch_size.max()) * ordered
+        # A pass in one order has decks that are never looked at: the kernel names one for each draw.
+        ordered = p.supply.order != "with_replacement"
+        decks, dealt = p.draws_per_sample * ordered, p.draws_per_sample * int(m.batch_size.max()) * ordered
         return (
             m.averages, m.seen_averages, m.sampled_averages, p.supply.hold, p.supply.rows,
             m.branched, m.before.k0, m.before.k1, np.empty((decks, p.supply.rows, LANES), np.int32), np.empty((dealt, paths)),

@@ -88,6 +88,7 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.inode = _inode(self.path)
             with _locked(self.path):
+                self._refuse_foreign(force)  # again: another process may have finished meanwhile
                 self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
                 for name in (MANIFEST, *([CHECKPOINT] if force else []), *_list_half_written(self.path)):
