@@ -9,7 +9,7 @@ CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test test-browser check format figures sweeps claims gallery bench bench-cells lock docs site clean
+.PHONY: help run quick test test-all test-browser check format figures sweeps claims gallery bench bench-cells lock docs site clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -22,6 +22,9 @@ quick: $(BIN)/.installed-dev ## in half a minute: units, contracts and error tex
 
 test: $(BIN)/.installed-dev ## set up what tests need, then run them
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+test-all: $(BIN)/.installed-dev ## the same, and what repeats other tests for all that ships: figures of every config, every page
+	$(BIN)/python -m pytest --thorough --numprocesses auto --dist worksteal $(ARGS)
 
 test-browser: $(BIN)/.installed-dev ## open interactive pages in Chromium, click them, and read them back
 	NONCONV_BROWSER=required $(BIN)/python -m pytest -m browser $(ARGS)

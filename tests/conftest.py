@@ -24,14 +24,15 @@ LEFT_OUT = ("slow", "compiles", "processes")
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "leave out what is slow, compiles or starts processes; runs use the reference engine"
     parser.addoption("--quick", action="store_true", help=text)
+    parser.addoption("--thorough", action="store_true", help="run also what repeats other tests for more of what ships")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in FIRST)
-    if config.getoption("--quick"):
-        left_out = [item for item in items if any(map(item.get_closest_marker, LEFT_OUT))]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    markers = (*(LEFT_OUT if config.getoption("--quick") else ()), *(() if config.getoption("--thorough") else ("thorough",)))
+    left_out = [item for item in items if any(map(item.get_closest_marker, markers))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish() -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import kit.undrawn
 import nonconv
+from kit.thorough import a_few
 from nonconv.cli import app
 from nonconv.report.figures import drawing_process
 
@@ -126,6 +127,11 @@ def commands_of(page: str) -> list[str]:
 
 # The gallery's commands take minutes: `make gallery` runs them, and tests/test_gallery.py reads its configs.
 OF_THE_GALLERY = "docs/gallery.md", "docs/answers/"
+OFTEN = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("clusters", "getting-started", "plugins", "sweeps", "your-first-optimizer")),
+)
+"""The pages that a newcomer reads, or that say most of what can be typed."""
 WITH_COMMANDS = [page for page in PAGES if commands_of(page) and not page.startswith(OF_THE_GALLERY)]
 
 
@@ -162,7 +168,7 @@ def test_the_pages_have_commands() -> None:
 
 
 @heavy
-@pytest.mark.parametrize("page", WITH_COMMANDS)
+@pytest.mark.parametrize("page", a_few(WITH_COMMANDS, OFTEN))
 def test_the_commands_of_a_page_run(page: str, place: Path) -> None:
     """One after the other, in one folder."""
     ran = 0

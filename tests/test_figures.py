@@ -22,6 +22,7 @@ from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, luminance, texts
 from kit.runs import drawn
 from kit.shipped import MET, SMALL, quickly
+from kit.thorough import a_few
 from nonconv import __main__, cli
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing, drawing_process, figures
@@ -114,10 +115,12 @@ def test_steps_that_are_spread_evenly_have_an_even_axis(case: Callable[[str], Ru
 ALIKE = ("toint_eps", "toint_eps_inside", "toint_scale", "toint_decay", "toint_decay_fixed", "adam_decay", "sgd_no_noise")
 """Their figures are those of others with other numbers."""
 SHOWN = [path for path in MET if path.stem not in ALIKE]
+OFTEN = ("adam_const", "averaged_adam", "least_squares_const", "logistic_decay", "mlp_adam_const", "sgd_quantities", "toint")
+"""A config of each kind of objective."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", a_few(SHOWN, OFTEN, lambda path: path.stem), ids=lambda path: path.stem)
 def test_shipped_configs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quickly(path, monkeypatch)
     study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
