@@ -106,7 +106,8 @@ def _engine(size: Size, workers: int, how: str) -> float:
 def _sweep(size: Size, nonconv: Sequence[str], folder: Path, workers: int, *options: str) -> float:
     """Seconds from the shell to the heat map."""
     changes = [word for setting in size.settings for word in ("--set", setting)]
-    command = [*nonconv, "sweep", str(GRID), *changes, "--workers", str(workers), "--out", str(folder), *options]
+    where = options or ("--workers", str(workers))  # a cluster has its own
+    command = [*nonconv, "sweep", str(GRID), *changes, "--out", str(folder), *where]
     with pinned(workers if not options else 2):
         return cost(command).seconds
 

@@ -20,7 +20,7 @@ NOTHING_SAMPLED: Array = np.empty((0, 0, 0))
 NO_AVERAGES: Array = np.empty((0, 0, 0))
 NO_AVERAGES_SEEN: Array = np.empty((0, 0, 0, 0))
 
-DRAWN_AT_ONCE = 2**13
+DRAWN_AT_ONCE = 2**14
 """Numbers of start points that are drawn at once: larger arrays come from the system, page by page, and go back to it."""
 
 
