@@ -43,6 +43,7 @@ def cell(tmp_path: Path, **changes: Any) -> Cell:
 def test_constants_are_equal_if_they_are_written_alike() -> None:
     one, other = (Constants(c=zero) for zero in ZEROS)
     assert one != other
+    assert one != 0.0
     assert one == Constants(c=0.0)
     assert hash(one) == hash(Constants(c=0.0))
     assert Constants(a=1.0, b=2.0) == Constants(b=2.0, a=1.0)

@@ -56,7 +56,7 @@ class Chosen(NamedTuple):
     parameters: Any
 
     def __eq__(self, other: object) -> bool:
-        return tuple.__eq__(self, other) is True and repr(self.parameters) == repr(other.parameters)  # type: ignore[attr-defined]
+        return isinstance(other, Chosen) and tuple.__eq__(self, other) and repr(self.parameters) == repr(other.parameters)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -15,13 +15,13 @@ class Constants(dict[str, Value]):
     """
 
     def __eq__(self, other: object) -> bool:
-        return dict.__eq__(self, other) and _written(self) == _written(other)
+        return isinstance(other, dict) and _written(self) == _written(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # a dict has none since it can change
-        return hash(tuple(sorted(self.items(), key=lambda pair: pair[0])))
+        return hash(tuple(_written(self)))
 
 
 def _written(constants: Any) -> list[tuple[str, str]]:
